@@ -1,0 +1,1 @@
+"""All that stores, draws or prints."""

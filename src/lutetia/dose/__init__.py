@@ -1,0 +1,1 @@
+"""Decays to absorbed dose: by organ and by voxel, with uncertainty."""

@@ -1,0 +1,1 @@
+"""Photon transport in voxel volumes."""

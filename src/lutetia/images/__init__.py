@@ -1,0 +1,1 @@
+"""DICOM to volumes and back: grids, calibration, registration, regions."""

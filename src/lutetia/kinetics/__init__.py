@@ -1,0 +1,1 @@
+"""Activity to time-integrated activity: curves, models, fits."""

@@ -1,0 +1,1 @@
+"""Known truth: stylised anatomy, virtual patients and their acquisitions."""

@@ -1,0 +1,1 @@
+"""What nature is: nuclides, emissions, materials, attenuation."""

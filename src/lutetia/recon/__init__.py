@@ -1,0 +1,1 @@
+"""Counts to activity: projector, attenuation, scatter, resolution, reconstruction."""
