@@ -1,0 +1,286 @@
+"""The case file: what DICOM does not say, and which images belong together.
+
+Reading and writing of ``case.yaml``. People write MBq, h, per cent and cps/MBq there; the objects below hold the
+internal units. Every key is listed in docs/reference/case.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from lutetia.errors import InputError, MissingDataError
+from lutetia.units import BQ_PER_MBQ, S_PER_H
+
+RegistrationMode = Literal["rigid", "bspline", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """One time point: its images (series instance UIDs or relative paths), its CT, its time.
+
+    ``time_s`` after administration is needed only where the images carry no date; ``unit`` only for NIfTI.
+    """
+
+    label: str
+    images: tuple[str, ...]
+    ct: str | None = None
+    time_s: float | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CameraSettings:
+    """Calibration of the gamma camera, as the department measured it."""
+
+    collimator: str | None = None
+    sensitivity_cps_per_bq: float | None = None
+    sensitivity_relative_uncertainty: float | None = None
+    dead_time_s: float = 0.0
+    intrinsic_fwhm_mm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReconstructionSettings:
+    """How raw projections become images."""
+
+    iterations: int = 8
+    subsets: int = 6
+    scatter: str = "auto"
+    photopeak_mev: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One cycle of one patient.
+
+    ``folder`` is where relative paths start; None fields are those that neither the case file, the options nor
+    DICOM gave.
+    """
+
+    folder: Path
+    subject: str = "patient 1"
+    nuclide: str | None = None
+    agent: str = ""
+    administered_activity_bq: float | None = None
+    administration_time: datetime | None = None
+    scans: tuple[Scan, ...] = ()
+    reference: str | None = None
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
+    registration: RegistrationMode = "rigid"
+    regions: tuple[str, ...] = ()
+    segmentation: Literal["auto", "totalsegmentator", "none"] = "auto"
+    model: str = "auto"
+    partial_volume_correction: bool = True
+    volume_relative_uncertainty: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _number(
+    entry: Mapping[str, Any], key: str, where: str, *, factor: float = 1.0, least: float = 0.0
+) -> float | None:
+    """A number of the case file in internal units, None when the key is absent or empty."""
+    value = entry.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= float(value) < float("inf"):
+        raise InputError(f"{where}: {key} is {value!r}; expected a number of at least {least:g}.")
+    return float(value) * factor
+
+
+def _section(document: Mapping[str, Any], key: str, allowed: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    """A sub-table of the case file whose keys are all known."""
+    entry = document.get(key) or {}
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{where}: {key} should be a table of {', '.join(allowed)}; found {type(entry).__name__}.")
+    _only(entry, allowed, f"{where}: {key}")
+    return entry
+
+
+def _only(entry: Mapping[str, Any], allowed: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(map(str, entry)) - set(allowed))
+    if unknown:
+        raise InputError(f"{where}: unknown key {', '.join(unknown)}; the keys here are {', '.join(allowed)}.")
+
+
+def _time(value: object, where: str) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value.replace(tzinfo=None) if isinstance(value, datetime) else None
+    return parse_time(str(value), where)
+
+
+def parse_time(text: str, where: str) -> datetime:
+    """A local date and time as people write it: 2026-03-02 10:15 or 2026-03-02T10:15:00."""
+    try:
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
+    except ValueError as error:
+        raise InputError(
+            f"{where}: {text!r} is not a date and time; expected for example 2026-03-02T10:15."
+        ) from error
+
+
+def _strings(value: object, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    items = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(item, str) and item for item in items):
+        raise InputError(f"{where}: expected a text or a list of texts, found {value!r}.")
+    return tuple(items)
+
+
+def _choice(value: object, allowed: tuple[str, ...], where: str) -> Any:
+    if value not in allowed:
+        raise InputError(f"{where}: {value!r}; expected one of {', '.join(allowed)}.")
+    return value
+
+
+def _scan(entry: object, position: int, where: str) -> Scan:
+    where = f"{where}: scans[{position}]"
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{where}: expected a table with label, images, ct, time_h; found {entry!r}.")
+    _only(entry, ("label", "images", "ct", "time_h", "unit"), where)
+    images = _strings(entry.get("images"), f"{where}: images")
+    if not images:
+        raise MissingDataError(f"{where}: images is missing; name the series instance UIDs or files of this scan.")
+    return Scan(
+        label=str(entry.get("label") or f"scan {position + 1}"),
+        images=images,
+        ct=entry.get("ct"),
+        time_s=_number(entry, "time_h", where, factor=S_PER_H, least=-1e9),
+        unit=entry.get("unit"),
+    )
+
+
+def _camera(entry: Mapping[str, Any], where: str) -> CameraSettings:
+    return CameraSettings(
+        collimator=entry.get("collimator"),
+        sensitivity_cps_per_bq=_number(entry, "sensitivity_cps_per_MBq", where, factor=1 / BQ_PER_MBQ),
+        sensitivity_relative_uncertainty=_number(entry, "sensitivity_uncertainty_percent", where, factor=0.01),
+        dead_time_s=_number(entry, "dead_time_us", where, factor=1e-6) or 0.0,
+        intrinsic_fwhm_mm=_number(entry, "intrinsic_fwhm_mm", where),
+    )
+
+
+def _reconstruction(entry: Mapping[str, Any], where: str) -> ReconstructionSettings:
+    default = ReconstructionSettings()
+    scatter = _choice(entry.get("scatter", "auto"), ("auto", "tew", "dew", "none"), f"{where}: scatter")
+    return ReconstructionSettings(
+        iterations=int(_number(entry, "iterations", where, least=1) or default.iterations),
+        subsets=int(_number(entry, "subsets", where, least=1) or default.subsets),
+        scatter=scatter,
+        photopeak_mev=_number(entry, "photopeak_keV", where, factor=1e-3),
+    )
+
+
+CAMERA_KEYS = (
+    "collimator", "sensitivity_cps_per_MBq", "sensitivity_uncertainty_percent", "dead_time_us", "intrinsic_fwhm_mm",
+)  # fmt: skip
+TOP_KEYS = (
+    "folder", "subject", "administration", "scans", "reference", "camera", "reconstruction", "registration",
+    "regions", "segmentation", "kinetics", "partial_volume_correction", "volume_uncertainty_percent",
+)  # fmt: skip
+
+
+def case_from_document(document: object, *, folder: Path, where: str) -> Case:
+    """The case that a parsed YAML document describes.
+
+    Raises
+    ------
+    InputError
+        A key is unknown, or a value is not what its key takes; the message names both.
+    """
+    if not isinstance(document, Mapping):
+        raise InputError(f"{where}: a case file is a table with the keys {', '.join(TOP_KEYS)}.")
+    _only(document, TOP_KEYS, where)
+    given = _section(document, "administration", ("nuclide", "agent", "activity_MBq", "time"), where)
+    scans = document.get("scans") or []
+    if not isinstance(scans, list):
+        raise InputError(f"{where}: scans should be a list of tables, found {type(scans).__name__}.")
+    kinetics = _section(document, "kinetics", ("model",), where)
+    recon = _section(document, "reconstruction", ("iterations", "subsets", "scatter", "photopeak_keV"), where)
+    return Case(
+        folder=folder / str(document.get("folder") or "."),
+        subject=str(document.get("subject") or "patient 1"),
+        nuclide=given.get("nuclide"),
+        agent=str(given.get("agent") or ""),
+        administered_activity_bq=_number(given, "activity_MBq", f"{where}: administration", factor=BQ_PER_MBQ),
+        administration_time=_time(given.get("time"), f"{where}: administration: time"),
+        scans=tuple(_scan(entry, i, where) for i, entry in enumerate(scans)),
+        reference=document.get("reference"),
+        camera=_camera(_section(document, "camera", CAMERA_KEYS, where), f"{where}: camera"),
+        reconstruction=_reconstruction(recon, f"{where}: reconstruction"),
+        registration=_choice(
+            document.get("registration", "rigid"), ("rigid", "bspline", "none"), f"{where}: registration"
+        ),
+        regions=_strings(document.get("regions"), f"{where}: regions"),
+        segmentation=_choice(
+            document.get("segmentation", "auto"), ("auto", "totalsegmentator", "none"), f"{where}: segmentation"
+        ),
+        model=str(kinetics.get("model") or "auto"),
+        partial_volume_correction=bool(document.get("partial_volume_correction", True)),
+        volume_relative_uncertainty=_number(document, "volume_uncertainty_percent", where, factor=0.01),
+    )
+
+
+def read_case(path: Path) -> Case:
+    """Read a case file; relative paths in it start at its own folder."""
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path.name}: not a readable YAML case file ({error}).") from error
+    return case_from_document(document, folder=path.parent, where=path.name)
+
+
+def case_document(case: Case, *, folder: str) -> dict[str, Any]:
+    """The document that ``read_case`` reads, with empty values where something must still be filled in."""
+    activity, sensitivity = case.administered_activity_bq, case.camera.sensitivity_cps_per_bq
+    uncertainty = case.camera.sensitivity_relative_uncertainty
+    document: dict[str, Any] = {
+        "subject": case.subject,
+        "folder": folder,
+        "administration": {
+            "nuclide": case.nuclide,
+            "agent": case.agent or None,
+            "activity_MBq": None if activity is None else round(activity / BQ_PER_MBQ, 4),
+            "time": None if case.administration_time is None else case.administration_time.isoformat(),
+        },
+        "camera": {
+            "collimator": case.camera.collimator,
+            "sensitivity_cps_per_MBq": None if sensitivity is None else round(sensitivity * BQ_PER_MBQ, 6),
+            "sensitivity_uncertainty_percent": None if uncertainty is None else round(uncertainty * 100, 4),
+            "dead_time_us": round(case.camera.dead_time_s * 1e6, 4),
+        },
+        "reference": case.reference,
+        "registration": case.registration,
+        "regions": list(case.regions),
+        "segmentation": case.segmentation,
+        "kinetics": {"model": case.model},
+        "scans": [_scan_document(scan) for scan in case.scans],
+    }
+    return document
+
+
+def _scan_document(scan: Scan) -> dict[str, Any]:
+    entry: dict[str, Any] = {"label": scan.label, "images": list(scan.images), "ct": scan.ct}
+    if scan.time_s is not None:
+        entry["time_h"] = round(scan.time_s / S_PER_H, 4)
+    if scan.unit is not None:
+        entry["unit"] = scan.unit
+    return entry
+
+
+def with_times(case: Case, times_s: tuple[float, ...]) -> Case:
+    """The case with hours after administration given by hand, one per scan in the order of the scans."""
+    if not times_s:
+        return case
+    if len(times_s) != len(case.scans):
+        raise InputError(
+            f"--time-h was given {len(times_s)} times but there are {len(case.scans)} scans "
+            f"({', '.join(s.label for s in case.scans)}); give one for each, in this order."
+        )
+    scans = tuple(replace(scan, time_s=t) for scan, t in zip(case.scans, times_s, strict=True))
+    return replace(case, scans=scans)

@@ -1,0 +1,37 @@
+"""What ``run`` and ``demo`` say when they are done."""
+
+from typing import Any
+
+
+def _value(value: float | None, u: float | None, digits: int = 3) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}g}" + ("" if u is None else f" ± {u:.2g}")
+
+
+def print_result(document: dict[str, Any]) -> None:
+    """Show regions with absorbed dose and uncertainty (k=1), the truth where it is known, and where the report is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    known = any(region.get("truth_Gy") is not None for region in document["regions"])
+    heads = ["region", "mass / g", "T½ eff / h", "TIA / MBq h", "absorbed dose / Gy", "Gy/GBq"]
+    table = Table(*heads, *(["truth / Gy", "difference"] if known else []), title="Absorbed dose (± is k=1)")
+    for region in document["regions"]:
+        dose, truth = region["absorbed_dose_Gy"], region.get("truth_Gy")
+        row = [
+            region["region"],
+            _value(region["mass_g"], None),
+            _value(region["effective_half_life_h"], None),
+            _value(region["time_integrated_activity_MBq_h"], region["u_time_integrated_activity_MBq_h"]),
+            _value(dose, region["u_absorbed_dose_Gy"]),
+            _value(region["absorbed_dose_Gy_per_GBq"], None),
+        ]
+        if known:
+            row += ["-", "-"] if truth is None or dose is None else [f"{truth:.3g}", f"{100 * (dose / truth - 1):+.1f} %"]
+        table.add_row(*row)
+    console.print(table)
+    for warning in document["warnings"]:
+        console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
+    console.print(f"Report: {document['out']}/report.html and report.pdf. Research use only.", highlight=False)
