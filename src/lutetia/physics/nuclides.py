@@ -1,0 +1,226 @@
+"""Radionuclides: half-life, energy per decay, photon lines, progeny, and the decays of a whole chain."""
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from lutetia.errors import InputError
+from lutetia.physics.emissions import emissions
+from lutetia.physics.names import nuclide_name, suggestion
+from lutetia.physics.tables import read_table
+
+HalfLifeData = Literal["ICRP-107", "newer"]
+"""Sets of half-lives: those of ICRP Publication 107, or newer evaluations where the table has one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnergyPerDecay:
+    """Mean energy emitted per decay, by radiation, daughters not included. [MeV]
+
+    Attributes
+    ----------
+    electron : beta, conversion and Auger electrons
+    photon : gamma, X and annihilation radiation
+    alpha : alpha particles without recoil
+    recoil : daughter nuclei after alpha emission
+    """
+
+    electron: float
+    photon: float
+    alpha: float
+    recoil: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotonLine:
+    """One photon energy and its yield."""
+
+    energy_mev: float
+    yield_per_decay: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progeny:
+    """One daughter and the fraction of decays that lead to it."""
+
+    nuclide: str
+    branching: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Nuclide:
+    """A radionuclide.
+
+    Attributes
+    ----------
+    name : "Lu-177"
+    half_life_s, decay_constant_per_s : [s], [1/s]
+    half_life_source : data set the half-life is from
+    energy_per_decay_mev : EnergyPerDecay
+    photon_lines : by decreasing yield; gamma, X and annihilation radiation
+    progeny : radioactive or stable daughters, by decreasing branching
+    """
+
+    name: str
+    half_life_s: float
+    decay_constant_per_s: float
+    half_life_source: str
+    energy_per_decay_mev: EnergyPerDecay
+    photon_lines: tuple[PhotonLine, ...]
+    progeny: tuple[Progeny, ...]
+
+
+@lru_cache(maxsize=256)
+def nuclide(name: str, half_life_data: HalfLifeData = "ICRP-107") -> Nuclide:
+    """Data of a radionuclide from ICRP Publication 107.
+
+    Parameters
+    ----------
+    name : "Lu-177"; "Lu177" and "177Lu" are understood.
+    half_life_data : "ICRP-107", or "newer" for later evaluations where the package has one (Ac-225, Tb-161, ...);
+        the emissions are those of ICRP 107 either way.
+
+    Raises
+    ------
+    InputError
+        Unknown nuclide, or a name that is none; the message names similar ones.
+
+    References
+    ----------
+    ICRP Publication 107, Ann ICRP 38(3), 2008, doi:10.1016/j.icrp.2008.10.004; chains through radioactivedecay:
+    Malins and Lemoine, J Open Source Softw 7, 3318, 2022, doi:10.21105/joss.03318.
+
+    Examples
+    --------
+    >>> round(nuclide("Lu-177").half_life_s / 86400.0, 3)
+    6.647
+    """
+    emitted = emissions(name)
+    half_life_s, source = _half_life(emitted.name, half_life_data)
+    photons = emitted.photons
+    lines = [
+        PhotonLine(energy_mev=float(energy), yield_per_decay=float(yields))
+        for energy, yields in zip(photons.energy_mev, photons.yield_per_decay, strict=True)
+    ]
+    return Nuclide(
+        name=emitted.name,
+        half_life_s=half_life_s,
+        decay_constant_per_s=float(np.log(2.0)) / half_life_s,
+        half_life_source=source,
+        energy_per_decay_mev=EnergyPerDecay(
+            electron=emitted.electron_energy_mev,
+            photon=emitted.photon_energy_mev,
+            alpha=emitted.alpha_energy_mev,
+            recoil=emitted.recoil_energy_mev,
+        ),
+        photon_lines=tuple(sorted(lines, key=lambda line: -line.yield_per_decay)),
+        progeny=_progeny(emitted.name),
+    )
+
+
+def detectable_photopeaks(
+    name: str, *, lowest_mev: float = 0.050, highest_mev: float = 0.400, least_yield: float = 0.01
+) -> tuple[PhotonLine, ...]:
+    """Photon lines a gamma camera can be set to, by decreasing yield.
+
+    Lines closer together than 3 % of their energy cannot be told apart by a camera and are returned as one, with
+    their summed yield and yield-weighted energy.
+
+    Parameters
+    ----------
+    name : nuclide
+    lowest_mev, highest_mev : range a gamma camera is used in. [MeV]
+    least_yield : photons per decay that a (joined) line must have at least
+    """
+    lines = sorted(nuclide(name).photon_lines, key=lambda line: line.energy_mev)
+    groups: list[list[PhotonLine]] = []
+    for line in lines:
+        if not lowest_mev <= line.energy_mev <= highest_mev:
+            continue
+        if groups and line.energy_mev < 1.03 * groups[-1][0].energy_mev:
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    joined = [_joined_line(group) for group in groups]
+    return tuple(sorted((p for p in joined if p.yield_per_decay >= least_yield), key=lambda p: -p.yield_per_decay))
+
+
+def decays_of_chain(name: str, duration_s: float = np.inf, *, activity_bq: float | None = None) -> dict[str, float]:
+    """Decays of a nuclide and each of its daughters within a time, from a pure parent at time 0.
+
+    Without ``activity_bq`` the numbers are per decay of the parent *within the same time*; with it they are decays
+    of a source that starts with this activity. Daughters are assumed to stay where the parent decays. An infinite
+    duration is only meaningful when every daughter is short-lived: 211At has 207Bi (32.9 y), so give a duration.
+
+    Parameters
+    ----------
+    name : parent nuclide
+    duration_s : [s], infinite for complete decay
+    activity_bq : activity of the parent at time 0, None for numbers per decay of the parent. [Bq]
+
+    Returns
+    -------
+    dict
+        Nuclide -> decays, parent first, then in order of the chain; stable nuclides are left out.
+    """
+    parent = nuclide_name(name)
+    if not duration_s > 0.0:
+        raise InputError(f"decays_of_chain: duration_s must be positive, got {duration_s}.")
+    if activity_bq is not None and not activity_bq >= 0.0:
+        raise InputError(f"decays_of_chain: activity_bq must not be negative, got {activity_bq}.")
+    if activity_bq == 0.0:
+        return {parent: 0.0}
+    decay_library = _decay_library()
+    _known_nuclide(parent)
+    # The chain is closed after twenty half-lives of its longest-lived member at the latest: 1e18 s is "for ever".
+    inventory = decay_library.Inventory({parent: activity_bq or 1.0}, "Bq")
+    decays = inventory.cumulative_decays(min(duration_s, 1.0e18), "s")
+    per = 1.0 if activity_bq is not None else decays[parent]
+    order = sorted(decays, key=lambda member: (member != parent, -float(decays[member])))
+    return {str(member): float(decays[member] / per) for member in order}
+
+
+def _joined_line(group: list[PhotonLine]) -> PhotonLine:
+    total = sum(line.yield_per_decay for line in group)
+    mean = sum(line.energy_mev * line.yield_per_decay for line in group) / total
+    return PhotonLine(energy_mev=mean, yield_per_decay=total)
+
+
+def _half_life(name: str, data: HalfLifeData) -> tuple[float, str]:
+    if data not in ("ICRP-107", "newer"):
+        raise InputError(f"half_life_data is {data!r}; expected 'ICRP-107' or 'newer'.")
+    if data == "newer":
+        for row in read_table("half_lives", "half_lives.csv"):
+            if row["nuclide"] == name:
+                return float(row["half_life_s"]), row["source"]
+    half_life_s = float(_known_nuclide(name).half_life("s"))
+    if not np.isfinite(half_life_s):
+        raise InputError(f"{name} is stable; a radionuclide is expected.")
+    return half_life_s, "ICRP-107"
+
+
+def _progeny(name: str) -> tuple[Progeny, ...]:
+    parent = _known_nuclide(name)
+    pairs = zip(parent.progeny(), parent.branching_fractions(), strict=True)
+    found = [Progeny(nuclide=str(child), branching=float(fraction)) for child, fraction in pairs if child != "SF"]
+    return tuple(sorted(found, key=lambda child: -child.branching))
+
+
+def _known_nuclide(name: str) -> Any:
+    library = _decay_library()
+    try:
+        return library.Nuclide(name)
+    except ValueError:
+        known = [str(other) for other in library.DEFAULTDATA.nuclides]
+        raise InputError(f"No nuclide {name!r} in the decay data. {suggestion(name, known)}") from None
+
+
+def _decay_library() -> Any:
+    # Imported late: it drags in matplotlib and networkx, a second that only those who need decay chains should pay.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import radioactivedecay
+    return radioactivedecay
