@@ -23,7 +23,8 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
         yield lambda _text, _fraction: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
     columns = (SpinnerColumn(), TextColumn("{task.description:<44}"), BarColumn(bar_width=28), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

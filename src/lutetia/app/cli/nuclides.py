@@ -3,7 +3,7 @@
 from typing import Any
 
 from lutetia.physics.nuclides import nuclide
-from lutetia.units import H_PER_S, KEV_PER_MEV, S_PER_DAY, S_PER_H
+from lutetia.units import KEV_PER_MEV, S_PER_DAY, S_PER_H, S_PER_MIN
 
 
 def nuclide_document(name: str) -> dict[str, Any]:
@@ -28,11 +28,14 @@ def nuclide_document(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+HALF_LIFE_UNITS = (("a", 365.2422 * S_PER_DAY), ("d", S_PER_DAY), ("h", S_PER_H), ("min", S_PER_MIN))
+
+
 def _half_life(seconds: float) -> str:
-    for limit, unit, per_s in ((2 * S_PER_DAY * 365, "a", 1 / (S_PER_DAY * 365.2422)), (2 * S_PER_DAY, "d", 1 / S_PER_DAY),
-                               (2 * S_PER_H, "h", H_PER_S), (120, "min", 1 / 60)):  # fmt: skip
-        if seconds >= limit:
-            return f"{seconds * per_s:.5g} {unit}"
+    """A half-life in the largest unit of which it holds at least two."""
+    for unit, length_s in HALF_LIFE_UNITS:
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.5g} {unit}"
     return f"{seconds:.5g} s"
 
 

@@ -10,7 +10,7 @@ def _value(value: float | None, u: float | None, digits: int = 3) -> str:
 
 
 def print_result(document: dict[str, Any]) -> None:
-    """Show regions with absorbed dose and uncertainty (k=1), the truth where it is known, and where the report is."""
+    """Show the regions' doses with uncertainty (k=1), the truth where it is known, and where the report is."""
     from rich.console import Console
     from rich.table import Table
 
@@ -29,7 +29,11 @@ def print_result(document: dict[str, Any]) -> None:
             _value(region["absorbed_dose_Gy_per_GBq"], None),
         ]
         if known:
-            row += ["-", "-"] if truth is None or dose is None else [f"{truth:.3g}", f"{100 * (dose / truth - 1):+.1f} %"]
+            row += (
+                ["-", "-"]
+                if truth is None or dose is None
+                else [f"{truth:.3g}", f"{100 * (dose / truth - 1):+.1f} %"]
+            )
         table.add_row(*row)
     console.print(table)
     for warning in document["warnings"]:
