@@ -1,4 +1,4 @@
-"""What a nuclide emits per decay: photons, electrons, beta spectra, alphas and their recoils (ICRP Publication 107).
+"""What a nuclide emits per decay: photons, electrons, betas, alphas and recoils (ICRP Publication 107).
 
 The tables come from the package ``icrp107_database``. What to know about them: each file is JSON inside JSON;
 ``beta-`` and ``beta+`` list *mean* energies of the branches, not end points; the beta spectrum sums both signs, and
