@@ -1,0 +1,218 @@
+"""Compiled loops of the parallel-hole projector and of its transpose.
+
+Arrays are (y, x, z) with z contiguous, so that every step is a few scaled additions of rows of z. A view is
+walked plane by plane parallel to its detector; rotation, attenuation and the growing blur are fused in one pass over
+a plane that stays in cache. Work is split into a number of chunks that does not depend on the number of threads, and sums
+over chunks run in a fixed order, so the bits do not depend on the threads.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+import math
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(cache=True)
+def _position(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y):
+    """Fractional (x, y) index of column i in depth plane k (plane 0 nearest to the detector)."""
+    u = i - half_columns
+    t = half_depth - k
+    return axis_x - u * cos + t * sin, axis_y + u * sin + t * cos
+
+
+@njit(cache=True)
+def row_ranges(mask, cos, sin, n_columns, n_depth, axis_x, axis_y):
+    """First and one-past-last column of every depth plane of every view that meets the mask, (views, depth, 2)."""
+    ny, nx = mask.shape
+    ranges = np.zeros((cos.size, n_depth, 2), np.int32)
+    for v in range(cos.size):
+        for k in range(n_depth):
+            first, last = n_columns, -1
+            for i in range(n_columns):
+                x, y = _position(k, i, cos[v], sin[v], 0.5 * (n_depth - 1), 0.5 * (n_columns - 1), axis_x, axis_y)
+                ix, iy = math.floor(x), math.floor(y)
+                if ix < 0 or iy < 0 or ix >= nx - 1 or iy >= ny - 1:
+                    continue
+                if mask[iy, ix] or mask[iy, ix + 1] or mask[iy + 1, ix] or mask[iy + 1, ix + 1]:
+                    first = min(first, i)
+                    last = i
+            if last >= 0:
+                ranges[v, k, 0] = first
+                ranges[v, k, 1] = last + 1
+    return ranges
+
+
+@njit(cache=True, fastmath=True)
+def _blur_row(row, before, after, buffer, p_column, p_row):
+    """Spread one row over its neighbours; ``before`` receives the row as it was."""
+    n = row.size
+    q = np.float32(1.0) - np.float32(2.0) * p_column
+    for z in range(n):
+        buffer[z + 1] = q * row[z] + p_column * (before[z] + after[z])
+        before[z] = row[z]
+    q = np.float32(1.0) - np.float32(2.0) * p_row
+    for z in range(n):
+        row[z] = q * buffer[z + 1] + p_row * (buffer[z] + buffer[z + 2])
+
+
+@njit(cache=True, fastmath=True)
+def _blur_plane(plane, span, times, rows, step):
+    """Spread a whole plane ``times`` times; nothing enters from outside, so the matrix is symmetric."""
+    for _ in range(times):
+        rows[0, :] = 0
+        for i in range(span[0], span[1]):
+            after = plane[i + 1] if i + 1 < span[1] else rows[1, : plane.shape[1]]
+            _blur_row(plane[i], rows[0], after, rows[2], step[0], step[1])
+
+
+@njit(cache=True, fastmath=True)
+def _blur_wide(plane, scratch, span, kernel_column, kernel_row):
+    """Convolve a plane with the (symmetric) response at the nearest depth plane."""
+    n = plane.shape[1]
+    first, last = span[0], span[1]
+    radius = (kernel_column.size - 1) // 2
+    for i in range(first, last):
+        scratch[i] = 0
+        for j in range(max(first, i - radius), min(last, i + radius + 1)):
+            w = kernel_column[j - i + radius]
+            for z in range(n):
+                scratch[i, z] += w * plane[j, z]
+    radius = (kernel_row.size - 1) // 2
+    for i in range(first, last):
+        plane[i] = 0
+        for s in range(-radius, radius + 1):
+            w = kernel_row[s + radius]
+            for z in range(max(0, -s), min(n, n - s)):
+                plane[i, z] += w * scratch[i, z + s]
+
+
+@njit(cache=True, fastmath=True)
+def _gather(row, image, through, attenuate, ix, iy, fx, fy):
+    """Add the image's row at a fractional position and attenuate: ``row = h (f + h row)``."""
+    one = np.float32(1.0)
+    a00, a01, a10, a11 = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    f0, f1, f2, f3 = image[iy, ix], image[iy, ix + 1], image[iy + 1, ix], image[iy + 1, ix + 1]
+    if not attenuate:
+        for z in range(row.size):
+            row[z] += a00 * f0[z] + a01 * f1[z] + a10 * f2[z] + a11 * f3[z]
+        return
+    h0, h1, h2, h3 = through[iy, ix], through[iy, ix + 1], through[iy + 1, ix], through[iy + 1, ix + 1]
+    for z in range(row.size):
+        f = a00 * f0[z] + a01 * f1[z] + a10 * f2[z] + a11 * f3[z]
+        h = a00 * h0[z] + a01 * h1[z] + a10 * h2[z] + a11 * h3[z]
+        row[z] = h * (f + h * row[z])
+
+
+@njit(cache=True, fastmath=True)
+def _spread(row, image, through, attenuate, ix, iy, fx, fy, buffer):
+    """Transpose of _gather: attenuate the row and add it to the image."""
+    one = np.float32(1.0)
+    a00, a01, a10, a11 = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    f0, f1, f2, f3 = image[iy, ix], image[iy, ix + 1], image[iy + 1, ix], image[iy + 1, ix + 1]
+    if attenuate:
+        h0, h1, h2, h3 = through[iy, ix], through[iy, ix + 1], through[iy + 1, ix], through[iy + 1, ix + 1]
+        for z in range(row.size):
+            h = a00 * h0[z] + a01 * h1[z] + a10 * h2[z] + a11 * h3[z]
+            buffer[z] = h * row[z]
+            row[z] = h * buffer[z]
+    else:
+        for z in range(row.size):
+            buffer[z] = row[z]
+    for z in range(row.size):
+        f0[z] += a00 * buffer[z]
+    for z in range(row.size):
+        f1[z] += a01 * buffer[z]
+    for z in range(row.size):
+        f2[z] += a10 * buffer[z]
+    for z in range(row.size):
+        f3[z] += a11 * buffer[z]
+
+
+@njit(cache=True, fastmath=True)
+def _forward_view(image, through, flags, axis, turn, ranges, span, steps, passes, wide, plane, scratch, rows):
+    """One view into ``plane`` (columns, z): walk from the farthest plane towards the detector."""
+    half_d, half_c = 0.5 * (ranges.shape[0] - 1), 0.5 * (plane.shape[0] - 1)
+    n = plane.shape[1]
+    plane[:] = 0
+    for k in range(span[3] - 1, span[2] - 1, -1):
+        blur = flags[1] and k < span[3] - 1
+        if blur:
+            _blur_plane(plane, span, passes[k] - 1, rows, steps[k])
+        rows[0, :] = 0
+        for i in range(span[0], span[1]):
+            if blur:
+                after = plane[i + 1] if i + 1 < span[1] else rows[1, :n]
+                _blur_row(plane[i], rows[0], after, rows[2], steps[k, 0], steps[k, 1])
+            if ranges[k, 0] <= i < ranges[k, 1]:
+                x, y = _position(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
+                ix, iy = math.floor(x), math.floor(y)
+                _gather(plane[i], image, through, flags[0], ix, iy, np.float32(x - ix), np.float32(y - iy))
+    if flags[1]:
+        _blur_wide(plane, scratch, span, wide[0], wide[1])
+
+
+@njit(cache=True, fastmath=True)
+def _back_view(image, through, flags, axis, turn, ranges, span, steps, passes, wide, plane, scratch, rows):
+    """Transpose of _forward_view: add ``plane`` (overwritten) to the image, walking away from the detector."""
+    half_d, half_c = 0.5 * (ranges.shape[0] - 1), 0.5 * (plane.shape[0] - 1)
+    n = plane.shape[1]
+    if flags[1]:
+        _blur_wide(plane, scratch, span, wide[0], wide[1])
+    for k in range(span[2], span[3]):
+        blur = flags[1] and k < span[3] - 1
+        rows[0, :] = 0
+        for i in range(span[0], span[1]):
+            if ranges[k, 0] <= i < ranges[k, 1]:
+                x, y = _position(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
+                ix, iy = math.floor(x), math.floor(y)
+                fx, fy = np.float32(x - ix), np.float32(y - iy)
+                _spread(plane[i], image, through, flags[0], ix, iy, fx, fy, rows[3])
+            if blur and i > span[0]:
+                _blur_row(plane[i - 1], rows[0], plane[i], rows[2], steps[k, 0], steps[k, 1])
+        if blur:
+            _blur_row(plane[span[1] - 1], rows[0], rows[1, :n], rows[2], steps[k, 0], steps[k, 1])
+            _blur_plane(plane, span, passes[k] - 1, rows, steps[k])
+
+
+@njit(cache=True, parallel=True, fastmath=True)
+def forward(image, through, flags, axis, views, turns, ranges, spans, steps, passes, wide, chunks, out):
+    """Project ``image`` (y, x, z) into ``out`` (len(views), columns, z)."""
+    n_columns, n = out.shape[1], out.shape[2]
+    for c in prange(chunks):
+        scratch = np.zeros((n_columns, n), np.float32)
+        rows = np.zeros((4, n + 2), np.float32)
+        for a in range(c, views.size, chunks):
+            v = views[a]
+            _forward_view(
+                image, through, flags, axis, turns[v], ranges[v], spans[v], steps[v], passes[v], wide[v],
+                out[a], scratch, rows,
+            )  # fmt: skip
+
+
+@njit(cache=True, parallel=True, fastmath=True)
+def adjoint(planes, through, flags, axis, views, turns, ranges, spans, steps, passes, wide, mask, parts, image):
+    """Transpose of forward: ``planes`` (len(views), columns, z) into ``image`` (y, x, z) where ``mask`` (y, x).
+
+    ``parts`` (chunks, y, x, z) is scratch; each chunk of views sums into its own, then they are added in order.
+    """
+    chunks, ny, nx, n = parts.shape
+    for c in prange(chunks):
+        plane = np.zeros((planes.shape[1], n), np.float32)
+        scratch = np.zeros((planes.shape[1], n), np.float32)
+        rows = np.zeros((4, n + 2), np.float32)
+        parts[c] = 0
+        for a in range(c, views.size, chunks):
+            v = views[a]
+            plane[:] = planes[a]
+            _back_view(
+                parts[c], through, flags, axis, turns[v], ranges[v], spans[v], steps[v], passes[v], wide[v],
+                plane, scratch, rows,
+            )  # fmt: skip
+    for y in prange(ny):
+        for x in range(nx):
+            image[y, x] = 0
+            if mask[y, x]:
+                for c in range(chunks):
+                    for z in range(n):
+                        image[y, x, z] += parts[c, y, x, z]
