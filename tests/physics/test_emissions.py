@@ -81,7 +81,7 @@ def test_mean_of_the_beta_spectrum_is_that_of_the_branches(name):
 def test_annihilation_radiation_is_counted_once(name):
     found = emissions(name)
     at_511 = np.abs(found.photons.energy_mev - 0.511) < 5e-4
-    # closed form: two photons per positron that stops; ICRP 107 also counts in-flight annihilation as two
+    # closed form: two photons per positron
     assert found.photons.yield_per_decay[at_511].sum() == pytest.approx(2.0 * found.beta_plus.total_yield, rel=1e-3)
 
 

@@ -1,1 +1,1 @@
-"""What nature is: nuclides, emissions, materials, attenuation."""
+"""What nature is: nuclides, emissions, materials, attenuation, stopping power, anatomy."""

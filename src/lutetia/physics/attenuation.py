@@ -66,7 +66,7 @@ def mass_energy_absorption_cm2_per_g(material: Material | str, energy_mev: Array
 
     X is the mean energy of K fluorescence per photoelectric event above the K edge, f the mean fraction of the
     energy transferred in incoherent scattering with bound electrons. Bremsstrahlung of the electrons (1 - g) is
-    left out: below 0.3 % up to 1.5 MeV and 0.7 % at 3 MeV in water.
+    left out: 0.4 % at 1.5 MeV and 0.9 % at 3 MeV in water.
 
     Parameters
     ----------

@@ -17,6 +17,17 @@ from numpy.typing import NDArray
 
 from lutetia.errors import InputError
 from lutetia.physics.names import nuclide_name, suggestion
+from lutetia.units import S_PER_DAY, S_PER_H, S_PER_MIN
+
+_SECONDS = {
+    "us": 1.0e-6,
+    "ms": 1.0e-3,
+    "s": 1.0,
+    "m": S_PER_MIN,
+    "h": S_PER_H,
+    "d": S_PER_DAY,
+    "y": 365.2422 * S_PER_DAY,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -84,6 +95,7 @@ class Emissions:
     Attributes
     ----------
     name : "Lu-177"
+    half_life_s : [s]
     gamma, x_ray, annihilation, conversion, auger, alpha, recoil : Lines
         ``annihilation`` is the 511 keV line of positron emitters, listed here only; ``conversion`` are conversion
         electrons; ``recoil`` the daughter nuclei after alpha emission.
@@ -93,6 +105,7 @@ class Emissions:
     """
 
     name: str
+    half_life_s: float
     gamma: Lines
     x_ray: Lines
     annihilation: Lines
@@ -168,10 +181,12 @@ def emissions(name: str) -> Emissions:
     0.1479
     """
     name = nuclide_name(name)
-    table = _table(name)
+    content = _content(name)
+    table = content["emissions"]
     beta_minus, beta_plus = _lines(table["beta-"]), _lines(table["beta+"])
     return Emissions(
         name=name,
+        half_life_s=float(content["half_life"]) * _SECONDS[content["time_unit"]],
         gamma=_lines(table["gamma"]),
         x_ray=_lines(table["X"]),
         annihilation=_lines(table["annihilation"]),
@@ -185,17 +200,16 @@ def emissions(name: str) -> Emissions:
     )
 
 
-def _table(name: str) -> dict[str, list[list[float]]]:
+def _content(name: str) -> dict[str, Any]:
     folder = resources.files("icrp107_database").joinpath("icrp107")
     file = folder.joinpath(f"{name}.json")
     if not file.is_file():
         known = [entry.name.removesuffix(".json") for entry in folder.iterdir()]
         raise InputError(f"No nuclide {name!r} in ICRP Publication 107. {suggestion(name, known)}")
-    content: Any = json.loads(file.read_text(encoding="utf-8"))
-    if isinstance(content, str):  # the database holds JSON text inside a JSON string
-        content = json.loads(content)
-    table: dict[str, list[list[float]]] = content["emissions"]
-    return table
+    outer: Any = json.loads(file.read_text(encoding="utf-8"))
+    # The database holds JSON text inside a JSON string.
+    content: dict[str, Any] = json.loads(outer) if isinstance(outer, str) else outer
+    return content
 
 
 def _lines(rows: list[list[float]]) -> Lines:

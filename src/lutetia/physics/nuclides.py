@@ -3,14 +3,17 @@
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from lutetia.errors import InputError
-from lutetia.physics.emissions import emissions
+from lutetia.physics.emissions import Emissions, emissions
 from lutetia.physics.names import nuclide_name, suggestion
 from lutetia.physics.tables import read_table
+
+_FOR_EVER_S: Final = 1.0e25
+"""Many half-lives of every nuclide there is data for; the library takes no infinity."""
 
 HalfLifeData = Literal["ICRP-107", "newer"]
 """Sets of half-lives: those of ICRP Publication 107, or newer evaluations where the table has one."""
@@ -61,7 +64,6 @@ class Nuclide:
     half_life_source : data set the half-life is from
     energy_per_decay_mev : EnergyPerDecay
     photon_lines : by decreasing yield; gamma, X and annihilation radiation
-    progeny : radioactive or stable daughters, by decreasing branching
     """
 
     name: str
@@ -70,7 +72,11 @@ class Nuclide:
     half_life_source: str
     energy_per_decay_mev: EnergyPerDecay
     photon_lines: tuple[PhotonLine, ...]
-    progeny: tuple[Progeny, ...]
+
+    @property
+    def progeny(self) -> tuple[Progeny, ...]:
+        """Radioactive or stable daughters, by decreasing branching; fission is left out."""
+        return _progeny(self.name)
 
 
 @lru_cache(maxsize=256)
@@ -99,7 +105,7 @@ def nuclide(name: str, half_life_data: HalfLifeData = "ICRP-107") -> Nuclide:
     6.647
     """
     emitted = emissions(name)
-    half_life_s, source = _half_life(emitted.name, half_life_data)
+    half_life_s, source = _half_life(emitted, half_life_data)
     photons = emitted.photons
     lines = [
         PhotonLine(energy_mev=float(energy), yield_per_decay=float(yields))
@@ -117,7 +123,6 @@ def nuclide(name: str, half_life_data: HalfLifeData = "ICRP-107") -> Nuclide:
             recoil=emitted.recoil_energy_mev,
         ),
         photon_lines=tuple(sorted(lines, key=lambda line: -line.yield_per_decay)),
-        progeny=_progeny(emitted.name),
     )
 
 
@@ -148,12 +153,13 @@ def detectable_photopeaks(
     return tuple(sorted((p for p in joined if p.yield_per_decay >= least_yield), key=lambda p: -p.yield_per_decay))
 
 
-def decays_of_chain(name: str, duration_s: float = np.inf, *, activity_bq: float | None = None) -> dict[str, float]:
+def decays_of_chain(name: str, duration_s: float, *, activity_bq: float | None = None) -> dict[str, float]:
     """Decays of a nuclide and each of its daughters within a time, from a pure parent at time 0.
 
     Without ``activity_bq`` the numbers are per decay of the parent *within the same time*; with it they are decays
-    of a source that starts with this activity. Daughters are assumed to stay where the parent decays. An infinite
-    duration is only meaningful when every daughter is short-lived: 211At has 207Bi (32.9 y), so give a duration.
+    of a source that starts with this activity. Daughters are assumed to stay where the parent decays. Infinity as
+    the duration makes sense only when every daughter is short-lived: after 211At, 207Bi decays for decades
+    (32.9 y), and a patient does not keep it. Half-lives are those of ICRP Publication 107.
 
     Parameters
     ----------
@@ -164,7 +170,7 @@ def decays_of_chain(name: str, duration_s: float = np.inf, *, activity_bq: float
     Returns
     -------
     dict
-        Nuclide -> decays, parent first, then in order of the chain; stable nuclides are left out.
+        Nuclide -> decays, parent first, then by decreasing number; stable nuclides are left out.
     """
     parent = nuclide_name(name)
     if not duration_s > 0.0:
@@ -175,9 +181,8 @@ def decays_of_chain(name: str, duration_s: float = np.inf, *, activity_bq: float
         return {parent: 0.0}
     decay_library = _decay_library()
     _known_nuclide(parent)
-    # The chain is closed after twenty half-lives of its longest-lived member at the latest: 1e18 s is "for ever".
     inventory = decay_library.Inventory({parent: activity_bq or 1.0}, "Bq")
-    decays = inventory.cumulative_decays(min(duration_s, 1.0e18), "s")
+    decays = inventory.cumulative_decays(min(duration_s, _FOR_EVER_S), "s")
     per = 1.0 if activity_bq is not None else decays[parent]
     order = sorted(decays, key=lambda member: (member != parent, -float(decays[member])))
     return {str(member): float(decays[member] / per) for member in order}
@@ -189,19 +194,18 @@ def _joined_line(group: list[PhotonLine]) -> PhotonLine:
     return PhotonLine(energy_mev=mean, yield_per_decay=total)
 
 
-def _half_life(name: str, data: HalfLifeData) -> tuple[float, str]:
+def _half_life(emitted: Emissions, data: HalfLifeData) -> tuple[float, str]:
     if data not in ("ICRP-107", "newer"):
         raise InputError(f"half_life_data is {data!r}; expected 'ICRP-107' or 'newer'.")
     if data == "newer":
         for row in read_table("half_lives", "half_lives.csv"):
-            if row["nuclide"] == name:
-                return float(row["half_life_s"]), row["source"]
-    half_life_s = float(_known_nuclide(name).half_life("s"))
-    if not np.isfinite(half_life_s):
-        raise InputError(f"{name} is stable; a radionuclide is expected.")
-    return half_life_s, "ICRP-107"
+            if row["nuclide"] == emitted.name:
+                remark = "" if row["verified"] == "true" else " (not checked against the source)"
+                return float(row["half_life_s"]), row["source"] + remark
+    return emitted.half_life_s, "ICRP-107"
 
 
+@lru_cache(maxsize=256)
 def _progeny(name: str) -> tuple[Progeny, ...]:
     parent = _known_nuclide(name)
     pairs = zip(parent.progeny(), parent.branching_fractions(), strict=True)
