@@ -45,6 +45,16 @@ def test_water_at_the_gamma_lines_of_lutetium(energy_mev, mu, mu_en):
     assert mass_energy_absorption_cm2_per_g("water", energy_mev) == pytest.approx(mu_en, rel=0.012)
 
 
+def test_bone_and_iodine_against_another_code():
+    # xraylib 4.3.0, CS_Total of the elements mixed by mass; 0.25 %: its radiative corrections and atomic weights
+    energy = [0.01, 0.02, 0.06, 0.20837, 0.511]
+    bone = mass_attenuation_cm2_per_g("cortical bone", energy)
+    assert bone == pytest.approx([28.514442, 4.00096, 0.314826, 0.128729, 0.089385], rel=2.5e-3)
+    iodine = Material(name="iodine", density_g_per_ml=4.93, mass_fractions={"I": 1.0}, source="test")
+    expected = [162.588587, 25.434187, 7.577, 0.336808, 0.095126]
+    assert mass_attenuation_cm2_per_g(iodine, energy) == pytest.approx(expected, rel=2.5e-3)
+
+
 def test_processes_add_up_to_the_total():
     energy = np.geomspace(0.001, 3.0, 50)
     parts = [
