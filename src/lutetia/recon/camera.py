@@ -61,7 +61,8 @@ class Camera:
         values = (self.intrinsic_fwhm_mm, self.intercept_mm, self.slope)
         if not np.all(np.isfinite(values)) or min(values) < 0 or max(values[:2]) == 0:
             raise InputError(
-                f"Camera {self.name!r}: intrinsic FWHM {values[0]} mm, intercept {values[1]} mm, slope {values[2]}; "
+                f"Camera {self.name!r}: intrinsic FWHM {values[0]} mm, intercept {values[1]} mm, "
+                f"slope {values[2]}; "
                 "expected values of at least 0 and a width above 0."
             )
 

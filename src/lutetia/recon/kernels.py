@@ -1,9 +1,9 @@
 """Compiled loops of the parallel-hole projector and of its transpose.
 
 Arrays are (y, x, z) with z contiguous, so that every step is a few scaled additions of rows of z. A view is
-walked plane by plane parallel to its detector; rotation, attenuation and the growing blur are fused in one pass over
-a plane that stays in cache. Work is split into a number of chunks that does not depend on the number of threads, and sums
-over chunks run in a fixed order, so the bits do not depend on the threads.
+walked plane by plane parallel to its detector; rotation, attenuation and the growing blur are fused in one pass
+over a plane that stays in cache. Work is split into a number of chunks that does not depend on the number of
+threads, and sums over chunks run in a fixed order, so the bits do not depend on the threads.
 """
 
 # mypy: disable-error-code="no-untyped-def"

@@ -1,6 +1,6 @@
 """What a parallel-hole camera would count of an activity image, and the exact transpose of that.
 
-The image is counted per second and voxel (as a bare detector would, without attenuation); a projection is in counts.
+The image is counted per second and voxel (as without attenuation); a projection is in counts.
 Per view: bilinear rotation, attenuation by half the own voxel and all in front of it, and a Gaussian response whose
 width grows with the distance from the collimator, applied as a small diffusion from plane to plane.
 """
@@ -71,7 +71,7 @@ class Orbit:
         )
 
     def grid(self) -> Grid:
-        """The natural image grid: in-plane voxels and slices as the detector's pixels, axis of rotation in the middle."""
+        """The natural image grid: voxels as the detector's pixels, axis of rotation in the middle."""
         size = (self.n_columns, self.n_columns, self.n_rows)
         spacing = (self.pixel_mm[0], self.pixel_mm[0], self.pixel_mm[1])
         origin = np.asarray(self.centre_mm) - (np.asarray(size) - 1) / 2 * np.asarray(spacing)
@@ -293,8 +293,8 @@ def _axis_index(grid: Grid, orbit: Orbit) -> tuple[float, float]:
     x, y, z = (float(c) for c in grid.index(orbit.centre_mm))
     if grid.size[2] != orbit.n_rows or abs(z - (orbit.n_rows - 1) / 2) > 0.01:
         raise GridError(
-            f"SPECT grid of {grid.size[2]} slices with the detector's middle at slice {z:.2f}; expected one slice per "
-            f"detector row ({orbit.n_rows}), the middle at {(orbit.n_rows - 1) / 2}."
+            f"SPECT grid of {grid.size[2]} slices with the detector's middle at slice {z:.2f}; expected one slice "
+            f"per detector row ({orbit.n_rows}), the middle at {(orbit.n_rows - 1) / 2}."
         )
     return x, y
 

@@ -50,7 +50,8 @@ def classify_windows(windows: Sequence[EnergyWindow], photopeak_mev: float) -> W
     """Find the peak window of a photopeak, and its neighbours, by energy.
 
     The peak is the window that holds the photopeak most centrally; lower and upper scatter windows are those whose
-    edge lies nearest to the peak's, at most GAP_FRACTION of the photopeak energy away. Names and order do not matter.
+    edge lies nearest to the peak's, at most GAP_FRACTION of the photopeak energy away. Names and order do
+    not matter.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def dual_energy_window(
     factor: float = 0.5,
     smoothing_fwhm_pixels: float = SMOOTHING_FWHM_PIXELS,
 ) -> ScatterEstimate:
-    r"""Scatter from the lower window alone: :math:`S = k\,C_l\,w_p/w_l`; k = 1/2 is a triangle that ends with the peak.
+    r"""Scatter from the lower window alone: :math:`S = k\,C_l\,w_p/w_l`; k = 1/2: a triangle ending with the peak.
 
     Too low where photons of higher energy scatter down into the peak.
 
@@ -139,7 +140,8 @@ def _smooth(values: NDArray[np.floating], sigma_pixels: float) -> NDArray[np.flo
     if sigma_pixels > 0:
         # 'mirror' rather than zeros: scatter does not end where the detector does
         values = gaussian_filter(values, (0.0, sigma_pixels, sigma_pixels), mode="mirror", truncate=3.0)
-    return np.maximum(values, np.float32(0))
+    smooth: NDArray[np.float32] = np.maximum(values, np.float32(0))
+    return smooth
 
 
 def estimate_scatter(
@@ -168,8 +170,8 @@ def estimate_scatter(
     if roles.lower is None or (method == "tew" and roles.upper is None):
         wanted = "below" if roles.lower is None else "above"
         raise MissingDataError(
-            f"Scatter method {method!r} needs an energy window next {wanted} the peak {describe([peak])}; there are "
-            f"{describe(windows)}. Use scatter='dew' (lower window only) or 'none', knowing what they leave out."
+            f"Scatter method {method!r} needs an energy window next {wanted} the peak {describe([peak])}; there "
+            f"are {describe(windows)}. Use scatter='dew' (lower window only) or 'none'."
         )
     lower = windows[roles.lower]
     if method == "dew" or roles.upper is None:

@@ -1,0 +1,124 @@
+"""Attenuation map on the SPECT grid, and where activity can be."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, gaussian_filter1d
+
+from lutetia.errors import GridError, InputError
+from lutetia.images.grid import Grid
+from lutetia.images.resample import average_onto
+from lutetia.images.volume import Volume
+from lutetia.physics.attenuation import linear_attenuation_from_hu
+from lutetia.recon.projector import Orbit, field_of_view
+
+LEAST_COVERAGE = 0.6
+"""Share of the emission that the CT must cover; below it there is no reconstruction."""
+FULL_COVERAGE = 0.98
+BODY_PER_CM = 0.02
+"""Attenuation that makes a voxel part of a body (lung: 0.03/cm)."""
+DILATION_VOXELS = 3
+SILHOUETTE = 0.05
+"""A column of the detector sees activity when its counts exceed this share of the view's fullest column."""
+
+
+def covered_voxels(inner: Grid, outer: Grid) -> NDArray[np.bool_]:
+    """Voxels (z, y, x) of one grid whose centre lies in another."""
+    nx, ny, nz = inner.size
+    k, j, i = np.meshgrid(np.arange(nz), np.arange(ny), np.arange(nx), indexing="ij", sparse=True)
+    move = np.linalg.inv(outer.affine) @ inner.affine
+    covered = np.ones(inner.shape, bool)
+    for axis in range(3):
+        index = move[axis, 0] * i + move[axis, 1] * j + move[axis, 2] * k + move[axis, 3]
+        covered &= (index >= -0.5) & (index <= outer.size[axis] - 0.5)
+    return covered
+
+
+def attenuation_map(
+    image: Volume, grid: Grid, photopeak_mev: float, emission: NDArray[np.floating]
+) -> tuple[Volume, tuple[str, ...]]:
+    """Linear attenuation at the photopeak on the SPECT grid, from a CT [HU] or from a map [1/cm].
+
+    Parameters
+    ----------
+    image : CT in HU (averaged onto the grid, then converted) or attenuation in 1/cm (averaged)
+    grid : the SPECT grid
+    photopeak_mev : photon energy. [MeV]
+    emission : (views, rows, columns) counts, to weigh what the CT does not cover
+
+    Raises
+    ------
+    GridError
+        The image covers less than LEAST_COVERAGE of the emission.
+    InputError
+        Another unit.
+    """
+    mu = attenuation_on(image, grid, photopeak_mev)
+    covered = covered_voxels(grid, image.grid)
+    share = covered_emission(covered, emission)
+    if share < LEAST_COVERAGE:
+        raise GridError(
+            f"The CT does not cover the SPECT: it holds {share:.0%} of the emission (z {_extent(image.grid)} "
+            f"against {_extent(grid)} mm); expected at least {LEAST_COVERAGE:.0%}. Check the pairing and the frames."
+        )
+    warnings: tuple[str, ...] = ()
+    if share < FULL_COVERAGE:
+        warnings = (f"The CT covers {share:.1%} of the SPECT emission; air was assumed elsewhere.",)
+    return mu, warnings
+
+
+def attenuation_on(image: Volume, grid: Grid, photopeak_mev: float) -> Volume:
+    """Linear attenuation on any grid from a CT [HU] or a map [1/cm]; air where there is no image. [1/cm]"""
+    if image.unit not in ("HU", "1/cm"):
+        raise InputError(f"Attenuation from an image in {image.unit!r}; expected a CT in 'HU' or a map in '1/cm'.")
+    averaged = average_onto(image, grid)
+    if image.unit == "1/cm":
+        return averaged
+    return averaged.with_values(linear_attenuation_from_hu(averaged.values, photopeak_mev), "1/cm")
+
+
+def covered_emission(covered: NDArray[np.bool_], emission: NDArray[np.floating]) -> float:
+    """Share of the emission in slices and within the width that an image covers."""
+    rows = emission.sum(axis=(0, 2), dtype=np.float64)[::-1]
+    columns = emission.sum(axis=(0, 1), dtype=np.float64)
+    slices = covered.any(axis=(1, 2)).astype(float)
+    across = covered.any(axis=(0, 1)).astype(float)
+    if columns.size != across.size:
+        across = np.ones_like(columns)
+    total = max(float(rows.sum()), 1e-30)
+    mirrored = np.minimum(across, across[::-1])
+    return float(rows @ slices) / total * float(columns @ mirrored) / total
+
+
+def _extent(grid: Grid) -> str:
+    z = grid.corners_mm()[:, 2]
+    return f"{z.min():.0f} to {z.max():.0f}"
+
+
+def activity_support(
+    grid: Grid, orbit: Orbit, counts: NDArray[np.floating], attenuation: Volume | None
+) -> NDArray[np.bool_]:
+    """Columns of voxels (y, x) that may hold activity.
+
+    Everything that all views see; with an attenuation map only the body (and couch) with a margin, and what the
+    silhouettes of the emission enclose, so that a bag or an arm outside the CT is not pressed into the body.
+    """
+    field = field_of_view(grid, orbit)
+    if attenuation is None:
+        return field
+    dense = np.max(attenuation.values, axis=0) > BODY_PER_CM
+    body = binary_dilation(dense, iterations=DILATION_VOXELS)
+    support: NDArray[np.bool_] = field & (body | _enclosed(grid, orbit, counts))
+    return support if support.any() else field
+
+
+def _enclosed(grid: Grid, orbit: Orbit, counts: NDArray[np.floating]) -> NDArray[np.bool_]:
+    profile = gaussian_filter1d(counts.sum(axis=1, dtype=np.float64), 2.0, axis=1)
+    seen = profile > SILHOUETTE * profile.max(axis=1, keepdims=True)
+    x = grid.origin_mm[0] + np.arange(grid.size[0]) * grid.spacing_mm[0] - orbit.centre_mm[0]
+    y = grid.origin_mm[1] + np.arange(grid.size[1]) * grid.spacing_mm[1] - orbit.centre_mm[1]
+    inside = np.ones((grid.size[1], grid.size[0]), bool)
+    for view, angle in enumerate(orbit.angle_rad):
+        u = (-x[None, :] * np.cos(angle) + y[:, None] * np.sin(angle)) / orbit.pixel_mm[0]
+        column = np.clip(np.rint(u + (orbit.n_columns - 1) / 2).astype(int), 0, orbit.n_columns - 1)
+        inside &= seen[view, column]
+    return inside
