@@ -58,7 +58,7 @@ def attenuation_map(
     if share < LEAST_COVERAGE:
         raise GridError(
             f"The CT does not cover the SPECT: it holds {share:.0%} of the emission (z {_extent(image.grid)} "
-            f"against {_extent(grid)} mm); expected at least {LEAST_COVERAGE:.0%}. Check the pairing and the frames."
+            f"against {_extent(grid)} mm); expected at least {LEAST_COVERAGE:.0%}. Check the pairing."
         )
     warnings: tuple[str, ...] = ()
     if share < FULL_COVERAGE:

@@ -234,6 +234,9 @@ def spect_system(
     support : (y, x) columns of voxels that may hold activity, by default the cylinder that every view sees
     usable : (rows, columns) detector pixels that count, by default all
 
+    Counts that spread past the first or last slice are lost at each plane they pass, so the outermost rows (about
+    two widths of the response) come out a few percent low; beds are joined without them.
+
     Raises
     ------
     GridError

@@ -83,8 +83,8 @@ def simulate_projections(
     """Projections that a camera would measure of an activity.
 
     Unscattered photons are projected on a grid ``subdivision`` times finer than the detector's pixels; scatter
-    comes from :class:`ScatterModel`, not from what the reconstruction assumes. Neither septal penetration nor activity
-    outside the grid of ``activity`` is modelled.
+    comes from :class:`ScatterModel`, not from what the reconstruction assumes. Neither septal penetration nor
+    activity outside the grid of ``activity`` is modelled.
 
     Parameters
     ----------
