@@ -226,7 +226,7 @@ def new_object(
     ds.SOPClassUID = sop_class_uid
     series_uid = series_instance_uid or uid_from(f"series|{identity.study_instance_uid}|{modality}|{series_seed}")
     ds.SOPInstanceUID = uid_from(f"instance|{series_uid}|{instance_number}|{instance_seed}")
-    _add_patient_and_study(ds, identity)
+    add_patient_and_study(ds, identity)
     ds.Modality = modality
     ds.SeriesInstanceUID = series_uid
     ds.SeriesNumber = series_number
@@ -237,7 +237,8 @@ def new_object(
     return ds
 
 
-def _add_patient_and_study(ds: Dataset, identity: Identity) -> None:
+def add_patient_and_study(ds: Dataset, identity: Identity) -> None:
+    """Fill the patient, patient study and general study modules."""
     ds.PatientName = identity.patient_name
     ds.PatientID = identity.patient_id
     ds.PatientBirthDate = identity.patient_birth_date

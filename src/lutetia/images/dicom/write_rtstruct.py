@@ -147,9 +147,7 @@ def _images_by_slice(grid: Grid, images: list[Dataset], identity: Identity) -> d
     frame = identity.frame_of(grid)
     other = {str(image.FrameOfReferenceUID) for image in images} - {frame}
     if other:
-        raise GridError(
-            f"Regions are in frame of reference {frame}, the CT in {sorted(other)}; register them first."
-        )
+        raise GridError(f"Regions are in frame of reference {frame}, the CT in {sorted(other)}; register first.")
     normal = np.asarray(grid.directions)[:, 2]
     found: dict[int, Dataset] = {}
     for image in images:
