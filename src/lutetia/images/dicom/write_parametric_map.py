@@ -75,27 +75,10 @@ def write_parametric_map(
     OutputError
         When the file exists or cannot be written.
     """
-    if quantity not in QUANTITIES:
-        raise InputError(f"Quantity {quantity!r} is not one of {sorted(QUANTITIES)}.")
-    unit, quantity_code, unit_code = QUANTITIES[quantity]
-    if volume.unit != unit:
-        raise GridError(f"A map of {quantity} needs a volume in {unit}, got {volume.unit}.")
-    if not np.all(np.isfinite(volume.values)):
-        raise InputError(f"The map of {quantity} has values that are not finite.")
+    mapping, window = _meaning(volume, quantity)
     volume = right_handed(volume)
     frame = identity.frame_of(volume.grid)
     sources = source_headers(source_files, identity, frame)
-    low, high = float(volume.values.min()), float(volume.values.max())
-    mapping = highdicom.pm.RealWorldValueMapping(
-        lut_label=unit_code.value,
-        lut_explanation=quantity_code.meaning,
-        unit=unit_code,
-        value_range=(low, high),
-        slope=1.0,
-        intercept=0.0,
-        quantity_definition=quantity_code,
-    )
-    window = highdicom.VOILUTTransformation(window_center=(low + high) / 2, window_width=max(high - low, 1e-6))
     title = description or quantity
     series_uid = uid_from(f"series|{identity.study_instance_uid}|PMAP|{sources[0].SeriesInstanceUID}|{title}")
     parametric_map = highdicom.pm.ParametricMap(
@@ -116,3 +99,28 @@ def write_parametric_map(
         content_description=title[:64],
     )
     return save(finish(parametric_map, identity, title), path, overwrite=overwrite)
+
+
+def _meaning(
+    volume: Volume, quantity: Quantity
+) -> tuple[highdicom.pm.RealWorldValueMapping, highdicom.VOILUTTransformation]:
+    """What the values are, and the window to show them in."""
+    if quantity not in QUANTITIES:
+        raise InputError(f"Quantity {quantity!r} is not one of {sorted(QUANTITIES)}.")
+    unit, quantity_code, unit_code = QUANTITIES[quantity]
+    if volume.unit != unit:
+        raise GridError(f"A map of {quantity} needs a volume in {unit}, got {volume.unit}.")
+    if not np.all(np.isfinite(volume.values)):
+        raise InputError(f"The map of {quantity} has values that are not finite.")
+    low, high = float(volume.values.min()), float(volume.values.max())
+    mapping = highdicom.pm.RealWorldValueMapping(
+        lut_label=unit_code.value,
+        lut_explanation=quantity_code.meaning,
+        unit=unit_code,
+        value_range=(low, high),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=quantity_code,
+    )
+    window = highdicom.VOILUTTransformation(window_center=(low + high) / 2, window_width=max(high - low, 1e-6))
+    return mapping, window
