@@ -56,10 +56,10 @@ def test_a_source_is_seen_where_the_convention_says(angle, x, y, z):
     grid = orbit.grid()
     system = spect_system(orbit=orbit, camera=CAMERA, attenuation=None)
     at = (x + 3.0, y - 2.0, z + 100.0)
-    total, u, v, _, _ = _moments(system.forward(blob(grid, at, 9.0))[0], orbit)
+    total, u, v, _, _ = _moments(system.forward(blob(grid, at, 12.0))[0], orbit)
     theta = np.deg2rad(angle)
-    # law: counts per second of all activity. Two lattices turned by about 10 degrees beat (Poisson summation): for
-    # 9 mm blob on 4.8 mm 4 sinc^2(cos) sinc^2(sin) exp(-2 pi^2 (2 sin(angle/2) 9/4.8)^2) < 2e-4
+    # law: counts per second of all activity. Turned lattices beat, most at 45 degrees, where (2, 2) falls near (3, 0)
+    # (Poisson summation): for a 12 mm blob on 4.8 mm 4 sinc^2(2.83) exp(-2 pi^2 (0.17 12/4.8)^2) = 4e-4
     assert total == pytest.approx(1.0, rel=1e-3)
     assert u == pytest.approx(
         -x * np.cos(theta) + y * np.sin(theta), abs=0.05

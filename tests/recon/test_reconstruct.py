@@ -11,7 +11,13 @@ from lutetia.images.grid import Grid
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
 from lutetia.recon.camera import Camera
-from lutetia.recon.reconstruct import ReconSettings, decay_factor, reconstruct_bed, reconstruct_time_point
+from lutetia.recon.reconstruct import (
+    ReconSettings,
+    decay_factor,
+    reconstruct_bed,
+    reconstruct_time_point,
+    usable_pixels,
+)
 from lutetia.recon.recovery import count_uncertainty, recovery_by_reprojection, region_means
 from lutetia.recon.simulate import ScatterModel, simulate_projections
 
@@ -221,3 +227,15 @@ def test_windows_that_the_simulation_does_not_know():
         _simulate(windows=extra)
     with pytest.raises(InputError, match="one share per width"):
         ScatterModel(widths_mm=(1.0,))
+
+
+def test_dark_rows_of_a_short_detector_do_not_count():
+    projections = _simulate(n_rows=40)
+    assert usable_pixels(projections).all()
+    masked = projections.counts.copy()
+    masked[:, :, :8] = masked[:, :, -8:] = 0
+    usable = usable_pixels(replace(projections, counts=masked))
+    assert np.flatnonzero(usable.all(axis=1)).tolist() == list(range(11, 29))  # 8 dark and 3 half-lit rows
+    one_end = projections.counts.copy()
+    one_end[:, :, :8] = 0  # the top of a head, not the end of a detector
+    assert usable_pixels(replace(projections, counts=one_end)).all()
