@@ -160,3 +160,13 @@ def test_nuclide_codes() -> None:
     assert nuclide_code("Lu-177").meaning == "^177^Lutetium"
     assert nuclide_code("Tc-99m").meaning == "^99m^Technetium"
     assert nuclide_code("Xx-1") is None
+
+
+@pytest.mark.parametrize(("position", "first"), [("HFS", "headfirst"), ("FFP", "feet-first")])
+def test_patient_position_is_coded(tmp_path: Path, dicom_errors, position: str, first: str) -> None:
+    kwargs = {"identity": IDENTITY, "nuclide": "Lu-177", "acquisition_time": TIME}
+    path = write_nm_recon(recon(), tmp_path / "r.dcm", patient_position=position, **kwargs)
+    assert pydicom.dcmread(path).PatientGantryRelationshipCodeSequence[0].CodeMeaning == first
+    assert dicom_errors(path) == []
+    with pytest.raises(InputError, match="HFS, HFP"):
+        write_nm_recon(recon(), tmp_path / "s.dcm", patient_position="standing", **kwargs)

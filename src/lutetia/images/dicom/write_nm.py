@@ -35,8 +35,9 @@ from lutetia.units import KEV_PER_MEV, MBQ_PER_BQ, MS_PER_S
 
 ANGLE_TOLERANCE_DEG = 0.01
 DURATION_TOLERANCE_S = 0.5e-3
-SUPINE = (Code("102538003", "SCT", "recumbent"), Code("40199007", "SCT", "supine"))
-HEADFIRST = Code("102540008", "SCT", "headfirst")
+RECUMBENT = Code("102538003", "SCT", "recumbent")
+LYING = {"S": Code("40199007", "SCT", "supine"), "P": Code("1240000", "SCT", "prone")}
+ENTERING = {"HF": Code("102540008", "SCT", "headfirst"), "FF": Code("102541007", "SCT", "feet-first")}
 TOMO_POINTER = ("EnergyWindowVector", "DetectorVector", "RotationVector", "AngularViewVector")
 
 
@@ -48,6 +49,7 @@ def write_nm_tomo(
     nuclide: str,
     administration: Administration | None,
     description: str = "",
+    patient_position: str = "HFS",
     overwrite: bool = False,
 ) -> Path:
     """Write raw SPECT projections as one NM object of image type TOMO.
@@ -70,6 +72,8 @@ def write_nm_tomo(
         Radiopharmaceutical Start DateTime, which the standard NM object lacks.
     description : str
         Series description.
+    patient_position : {"HFS", "HFP", "FFS", "FFP"}
+        How the patient lay in the camera; the geometry, in the patient's coordinates, does not depend on it.
     overwrite : bool
 
     Raises
@@ -94,7 +98,7 @@ def write_nm_tomo(
     )
     ds.ImageType = ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]
     add_times(ds, projections.start_time)
-    _add_patient_orientation(ds, identity, projections.frame_of_reference_uid)
+    _add_patient_orientation(ds, identity, projections.frame_of_reference_uid, patient_position)
     ds.CountsAccumulated = int(stored.sum(dtype=np.int64))
     ds.AcquisitionTerminationCondition = "TIME"
     _add_isotope(ds, projections.windows, nuclide, administration)
@@ -117,6 +121,7 @@ def write_nm_recon(
     corrections: Sequence[str] = (),
     source: Projections | None = None,
     description: str = "",
+    patient_position: str = "HFS",
     overwrite: bool = False,
 ) -> Path:
     """Write a reconstructed SPECT image as one NM object of image type RECON TOMO.
@@ -141,6 +146,8 @@ def write_nm_recon(
         What the image was reconstructed from; gives energy windows, rotation and equipment.
     description : str
         Series description.
+    patient_position : {"HFS", "HFP", "FFS", "FFP"}
+        How the patient lay in the camera; the geometry, in the patient's coordinates, does not depend on it.
     overwrite : bool
 
     Raises
@@ -169,7 +176,7 @@ def write_nm_recon(
     )
     ds.ImageType = ["DERIVED" if source else "ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]
     add_times(ds, acquisition_time)
-    _add_patient_orientation(ds, identity, volume.grid.frame_of_reference_uid)
+    _add_patient_orientation(ds, identity, volume.grid.frame_of_reference_uid, patient_position)
     ds.CountsAccumulated = int(source.counts.sum(dtype=np.float64)) if source else None
     if corrections:
         ds.CorrectedImage = list(corrections)
@@ -223,14 +230,19 @@ def _degrees(angle_rad: float) -> str:
     return ds_text(round(float(np.degrees(angle_rad)) % 360.0, 6) % 360.0)
 
 
-def _add_patient_orientation(ds: Dataset, identity: Identity, frame_of_reference_uid: str) -> None:
+def _add_patient_orientation(
+    ds: Dataset, identity: Identity, frame_of_reference_uid: str, patient_position: str
+) -> None:
     ds.FrameOfReferenceUID = frame_of_reference_uid or identity.frame_of_reference_uid
     ds.PositionReferenceIndicator = identity.position_reference_indicator
     ds.BodyPartExamined = identity.body_part_examined
-    recumbent = code_item(SUPINE[0])
-    recumbent.PatientOrientationModifierCodeSequence = Items([code_item(SUPINE[1])])
+    entering, lying = ENTERING.get(patient_position[:2]), LYING.get(patient_position[2:])
+    if entering is None or lying is None:
+        raise InputError(f"Patient position {patient_position!r}; expected HFS, HFP, FFS or FFP.")
+    recumbent = code_item(RECUMBENT)
+    recumbent.PatientOrientationModifierCodeSequence = Items([code_item(lying)])
     ds.PatientOrientationCodeSequence = Items([recumbent])
-    ds.PatientGantryRelationshipCodeSequence = Items([code_item(HEADFIRST)])
+    ds.PatientGantryRelationshipCodeSequence = Items([code_item(entering)])
 
 
 def _add_isotope(
