@@ -24,10 +24,9 @@ def compton(energy, state):
         branch = uniform(state)
         state = advanced(state)
         u = uniform(state)
-        if branch * (a1 + a2) < a1:
-            ratio = math.exp(-a1 * u)
-        else:
-            ratio = math.sqrt(least * least + (1.0 - least * least) * u)
+        ratio = (
+            math.exp(-a1 * u) if branch * (a1 + a2) < a1 else math.sqrt(least * least + (1.0 - least * least) * u)
+        )
         t = (1.0 - ratio) / (alpha * ratio)
         state = advanced(state)
         if uniform(state) <= 1.0 - ratio * t * (2.0 - t) / (1.0 + ratio * ratio):

@@ -75,7 +75,7 @@ def _walk(start, energy, state, tally, density, material, tables, majorant, log_
         state = advanced(state)
         step = -math.log(1.0 - uniform(state)) / most
         x, y, z = x + u * step, y + v * step, z + w * step
-        ix, iy, iz = int(math.floor(x / cell[0])), int(math.floor(y / cell[1])), int(math.floor(z / cell[2]))
+        ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
         if ix < 0 or iy < 0 or iz < 0 or ix >= nx or iy >= ny or iz >= nz:
             return state
         rho, m = density[iz, iy, ix], material[iz, iy, ix]
@@ -94,6 +94,7 @@ def _walk(start, energy, state, tally, density, material, tables, majorant, log_
             return state
         energy, cosine, state = compton(energy, state)
         if energy < CUTOFF_MEV:
+            tally[iz, iy, ix] += int(energy * FIXED_POINT)
             return state
         u, v, w, state = turned(u, v, w, cosine, state)
 
@@ -104,7 +105,7 @@ def _transport(
 ):
     """All histories: batch b follows ``counts`` histories and scores into ``tallies[b]``."""
     log_least, log_step = grid[3], grid[4]
-    nz, ny, nx = density.shape
+    _nz, ny, nx = density.shape
     for b in prange(tallies.shape[0]):
         cell, carry, start = grid[:3].copy(), np.zeros(4), np.zeros(3)
         for h in range(counts):

@@ -1,0 +1,175 @@
+"""Photon absorbed dose by convolution with a voxel kernel in water; dose voxel kernels."""
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.stats import qmc
+
+from lutetia.dose.energies import decay_energy
+from lutetia.dose.local import LEAST_DENSITY_G_PER_ML, local_absorbed_dose, require_units
+from lutetia.dose.point_kernel import nuclide_energy_within
+from lutetia.images.volume import Volume, require_same_grid
+from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G
+
+NEAR: Final = 3
+"""Voxels up to this many steps from the source are integrated ray by ray, others by quadrature."""
+N_RAYS: Final = 2**16
+
+
+@njit(cache=True)
+def _trace(points, directions, spacing, radii, energy, near):
+    """Energy absorbed per voxel around a source spread over the middle voxel, along straight rays.
+
+    ``points`` in [0, 1)^3 of the voxel; absorbed energy between two distances is a difference of the cumulative
+    radial function, so no energy is lost between voxels.
+    """
+    n = 2 * near + 1
+    tally = np.zeros((n, n, n))
+    for r in range(points.shape[0]):
+        cell = np.array([near, near, near])
+        step, to_next, per_cell = np.zeros(3, np.int64), np.zeros(3), np.zeros(3)
+        for axis in range(3):
+            d = directions[r, axis]
+            step[axis] = 1 if d > 0 else -1
+            room = (1.0 - points[r, axis]) if d > 0 else points[r, axis]
+            per_cell[axis] = spacing[axis] / max(abs(d), 1e-12)
+            to_next[axis] = room * per_cell[axis]
+        before, inside = 0.0, True
+        while inside:
+            axis = int(np.argmin(to_next))
+            after = np.interp(to_next[axis], radii, energy)
+            tally[cell[2], cell[1], cell[0]] += after - before
+            before = after
+            cell[axis] += step[axis]
+            to_next[axis] += per_cell[axis]
+            inside = 0 <= cell[axis] < n
+    return tally / points.shape[0]
+
+
+def _near_energy(spacing_cm: NDArray[np.float64], nuclide: str) -> NDArray[np.float64]:
+    sample = qmc.Sobol(5, seed=1).random(N_RAYS)
+    z, phi = 2 * sample[:, 3] - 1, 2 * np.pi * sample[:, 4]
+    s = np.sqrt(1 - z * z)
+    directions = np.stack([s * np.cos(phi), s * np.sin(phi), z], axis=1)
+    radii, energy = nuclide_energy_within(nuclide)
+    tally = _trace(sample[:, :3], directions, spacing_cm, np.array(radii), np.array(energy), NEAR)
+    # the kernel is even along each axis; averaging the mirror images removes most of the sampling noise
+    for axis in range(3):
+        tally = (tally + np.flip(tally, axis)) / 2
+    return np.asarray(tally)
+
+
+def _far_energy(spacing_cm: NDArray[np.float64], half: tuple[int, int, int], nuclide: str) -> NDArray[np.float64]:
+    """Energy absorbed in voxels far from the source, by 2 x 2 x 2 Gauss points of the distance between voxels."""
+    radii, cumulative = nuclide_energy_within(nuclide)
+    middle = np.sqrt(np.maximum(radii[1:] * radii[:-1], (0.5 * radii[1:]) ** 2))
+    density = np.diff(cumulative) / np.diff(radii) / (4 * np.pi * middle**2)
+    # the distance of two uniform points in equal boxes has variance h^2/6 per axis: two points at +- h/sqrt(6)
+    offset = 1 / math.sqrt(6)
+    axes = [np.arange(h + 1)[:, None] + np.array([-offset, offset]) for h in half]
+    squares = [(axis * size) ** 2 for axis, size in zip(axes, spacing_cm, strict=True)]
+    total = np.zeros((half[2] + 1, half[1] + 1, half[0] + 1))
+    log_middle, log_density = np.log(middle), np.log(np.maximum(density, 1e-300))
+    for a in range(2):
+        for b in range(2):
+            for c in range(2):
+                r2 = squares[2][:, None, None, c] + squares[1][None, :, None, b] + squares[0][None, None, :, a]
+                total += np.exp(np.interp(0.5 * np.log(np.maximum(r2, 1e-12)), log_middle, log_density))
+    return total / 8 * float(np.prod(spacing_cm))
+
+
+def _octant(mirrored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All eight octants of an even function given for non-negative indices."""
+    for axis in range(3):
+        other = np.flip(np.take(mirrored, range(1, mirrored.shape[axis]), axis=axis), axis)
+        mirrored = np.concatenate([other, mirrored], axis=axis)
+    return mirrored
+
+
+@lru_cache(maxsize=8)
+def photon_voxel_kernel(
+    nuclide: str, spacing_mm: tuple[float, float, float], half_size: tuple[int, int, int]
+) -> NDArray[np.float64]:
+    """Photon energy absorbed in each voxel of water per decay in the middle one. [MeV]
+
+    Parameters
+    ----------
+    nuclide : for example "Lu-177"
+    spacing_mm : (x, y, z)
+    half_size : voxels to either side along (x, y, z)
+
+    Returns
+    -------
+    (2 hz + 1, 2 hy + 1, 2 hx + 1)
+    """
+    spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
+    kernel = _octant(_far_energy(spacing_cm, half_size, nuclide))
+    near = _near_energy(spacing_cm, nuclide)
+    n = [min(NEAR, h) for h in half_size]
+    inner = tuple(slice(h - m, h + m + 1) for h, m in zip(reversed(half_size), reversed(n), strict=True))
+    core = tuple(slice(NEAR - m, NEAR + m + 1) for m in reversed(n))
+    kernel[inner] = near[core]
+    kernel.setflags(write=False)
+    return kernel
+
+
+def dose_voxel_kernel(
+    nuclide: str,
+    spacing_mm: tuple[float, float, float],
+    half_size: tuple[int, int, int],
+    density_g_per_ml: float = 1.0,
+) -> NDArray[np.float64]:
+    """Voxel S coefficients: absorbed dose in each voxel per decay in the middle one. [Gy/(Bq s)]
+
+    Charged particles are absorbed in the middle voxel. The sum over all voxels times their mass is the energy of a
+    decay less what photons carry out of the kernel.
+    """
+    spacing = tuple(s * density_g_per_ml for s in spacing_mm)
+    energy = photon_voxel_kernel(nuclide, (spacing[0], spacing[1], spacing[2]), half_size).copy()
+    energy[half_size[2], half_size[1], half_size[0]] += decay_energy(nuclide).local_mev
+    mass_g = float(np.prod(spacing_mm)) * 1e-3 * density_g_per_ml
+    return np.asarray(energy / mass_g * GY_PER_MEV_PER_G)
+
+
+def photon_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume, nuclide: str) -> Volume:
+    r"""Absorbed dose of photons by convolution with a kernel in water. [Gy]
+
+    The kernel reaches over the whole volume. Water stands for all tissues on the photons' way, and the absorbed energy
+    per mass is taken to be that of water: mass energy-absorption coefficients of soft tissues and water differ by less
+    than 2 % at 100 to 400 keV, so the density of the target cancels. In lung the dose is a few per cent off, in bone
+    below 150 keV more.
+
+    Raises
+    ------
+    GridError, InputError
+        Different grids, wrong units.
+    """
+    require_same_grid(time_integrated_activity.grid, density.grid, "Photon dose by kernel")
+    require_units(time_integrated_activity, density)
+    grid = time_integrated_activity.grid
+    half = tuple(n - 1 for n in grid.size)
+    spacing = (float(grid.spacing_mm[0]), float(grid.spacing_mm[1]), float(grid.spacing_mm[2]))
+    kernel = photon_voxel_kernel(nuclide, spacing, (half[0], half[1], half[2]))
+    shape = [fft.next_fast_len(2 * n - 1, real=True) for n in grid.shape]
+    spectrum = fft.rfftn(kernel.astype(np.float32), shape, workers=-1)
+    spectrum *= fft.rfftn(time_integrated_activity.values, shape, workers=-1)
+    full = fft.irfftn(spectrum, shape, workers=-1)
+    energy_mev = full[tuple(slice(n - 1, 2 * n - 1) for n in grid.shape)]
+    # decays per voxel = concentration x volume; energy / (volume x density of water): the volume cancels
+    dose = np.maximum(energy_mev, 0) * np.float32(GY_PER_MEV_PER_G)
+    dose[density.values < LEAST_DENSITY_G_PER_ML / 4] = 0
+    return time_integrated_activity.with_values(dose, "Gy")
+
+
+def absorbed_dose_map(*, time_integrated_activity: Volume, density: Volume, nuclide: str) -> Volume:
+    """Absorbed dose of all radiation of a nuclide: charged particles locally, photons by kernel. [Gy]"""
+    local = local_absorbed_dose(time_integrated_activity=time_integrated_activity, density=density, nuclide=nuclide)
+    photons = photon_dose_by_kernel(
+        time_integrated_activity=time_integrated_activity, density=density, nuclide=nuclide
+    )
+    return local.with_values(local.values + photons.values)
