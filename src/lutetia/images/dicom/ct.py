@@ -1,0 +1,111 @@
+"""CT series to a volume in Hounsfield units."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lutetia.errors import DicomError
+from lutetia.images.dicom.open import open_dicom, pixels
+from lutetia.images.grid import Grid
+from lutetia.images.volume import Volume
+
+UNEVEN_MM: Final = 0.02
+"""Slice distances may differ by this, for positions are rounded in DICOM. [mm]"""
+
+AIR_HU: Final = -1024.0
+"""Nothing is thinner than air; lower stored values are padding."""
+
+
+def slice_stack(datasets: Sequence[Any], names: Sequence[str]) -> tuple[Grid, list[int]]:
+    """Grid of parallel slices and their order along its third axis.
+
+    Raises
+    ------
+    DicomError
+        Slices of several series, sizes or orientations, double or missing ones, or a tilted gantry.
+    """
+    first = datasets[0]
+    for attribute in ("SeriesInstanceUID", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
+        for dataset, name in zip(datasets, names, strict=True):
+            if dataset.get(attribute) is None or not _same(dataset.get(attribute), first.get(attribute)):
+                raise DicomError(
+                    f"{name}: {attribute} is {dataset.get(attribute)}, in {names[0]} {first.get(attribute)}; the slices "
+                    "of one series share it."
+                )
+    across = np.array(first.ImageOrientationPatient[:3], dtype=float)
+    down = np.array(first.ImageOrientationPatient[3:], dtype=float)
+    normal = np.cross(across, down)
+    positions = np.array([[float(v) for v in d.ImagePositionPatient] for d in datasets])
+    along = positions @ normal
+    order = np.argsort(along, kind="stable")
+    steps = np.diff(along[order])
+    spacing = float(np.median(steps)) if steps.size else float(first.get("SliceThickness") or 1.0)
+    _require_even(steps, spacing, [names[i] for i in order])
+    drift = positions[order] - positions[order[0]] - np.outer(along[order] - along[order[0]], normal)
+    if np.abs(drift).max() > 1.0:
+        raise DicomError(
+            f"{names[0]}: slices are shifted by {np.abs(drift).max():.1f} mm in their plane: a tilted gantry."
+        )
+    rows = first.PixelSpacing
+    directions = np.stack([across, down, normal], axis=1)
+    x, y, z = (float(v) for v in positions[order[0]])
+    grid = Grid(
+        size=(int(first.Columns), int(first.Rows), len(datasets)),
+        spacing_mm=(float(rows[1]), float(rows[0]), spacing),
+        origin_mm=(x, y, z),
+        directions=tuple((float(r[0]), float(r[1]), float(r[2])) for r in directions),
+        frame_of_reference_uid=str(first.get("FrameOfReferenceUID") or ""),
+    )
+    return grid, [int(i) for i in order]
+
+
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, str | int):
+        return bool(value == other)
+    return bool(np.allclose(np.asarray(value, dtype=float), np.asarray(other, dtype=float), atol=1e-4))
+
+
+def _require_even(steps: Any, spacing: float, names: Sequence[str]) -> None:
+    if steps.size and spacing <= UNEVEN_MM:
+        raise DicomError(
+            f"{names[0]} and others lie at the same position: slices are double or positions are missing."
+        )
+    for i, step in enumerate(steps):
+        if step < UNEVEN_MM:
+            raise DicomError(f"{names[i]} and {names[i + 1]} lie at the same position; one slice is there twice.")
+        if abs(step - spacing) > max(UNEVEN_MM, 0.01 * spacing):
+            raise DicomError(
+                f"Between {names[i]} and {names[i + 1]} lie {step:.2f} mm where {spacing:.2f} mm were expected: slices "
+                "are missing or unevenly spaced."
+            )
+
+
+def read_ct(files: Sequence[Path]) -> Volume:
+    """A CT series. [HU]
+
+    Slices are sorted along their normal; Rescale Slope and Intercept are taken from each slice.
+
+    Raises
+    ------
+    DicomError
+        No files, not CT, truncated, no rescale, uneven or mixed slices; the message names the file.
+    """
+    if not files:
+        raise DicomError("A CT series without files.")
+    datasets = [open_dicom(path) for path in files]
+    names = [path.name for path in files]
+    for dataset, name in zip(datasets, names, strict=True):
+        if dataset.get("Modality") != "CT" or dataset.get("RescaleSlope") is None:
+            raise DicomError(
+                f"{name}: modality {dataset.get('Modality')}; expected CT with Rescale Slope (0028,1053)."
+            )
+    grid, order = slice_stack(datasets, names)
+    values = np.empty(grid.shape, np.float32)
+    for k, i in enumerate(order):
+        stored = np.asarray(pixels(datasets[i], files[i]), dtype=np.float32)
+        values[k] = stored * np.float32(datasets[i].RescaleSlope) + np.float32(datasets[i].RescaleIntercept)
+        datasets[i].clear()
+    # scanners mark what lies outside the reconstructed circle by values such as -3024
+    return Volume(grid=grid, values=np.maximum(values, np.float32(AIR_HU)), unit="HU")
