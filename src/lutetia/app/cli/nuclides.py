@@ -53,7 +53,9 @@ def print_nuclide(document: dict[str, Any]) -> None:
     visible = [line for line in document["photon_lines"] if line["energy_keV"] >= 10]
     lines = sorted(visible, key=lambda line: -line["yield"])[:12]
     if lines:
-        photons = Table("energy / keV", "yield / %", title="Strongest photon lines above 10 keV", title_justify="left")
+        photons = Table(
+            "energy / keV", "yield / %", title="Strongest photon lines above 10 keV", title_justify="left"
+        )
         for line in lines:
             photons.add_row(f"{line['energy_keV']:.3f}", f"{100 * line['yield']:.4g}")
         console.print(photons)

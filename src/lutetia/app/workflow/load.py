@@ -43,14 +43,19 @@ def require_known(case: Case, index: DicomIndex | None) -> None:
     The calibration of the camera is asked for only where there are raw projections.
     """
     if not case.scans:
-        raise MissingDataError("scans: no images are named; run lutetia inspect PATH --case case.yaml for a proposal.")
+        raise MissingDataError(
+            "scans: no images are named; run lutetia inspect PATH --case case.yaml for a proposal."
+        )
     known = series_by_uid(index)
     raw = any(known[i].role == "nm raw" for scan in case.scans for i in scan.images if i in known)
     dated = all(_start(scan, known) is not None or scan.time_s is not None for scan in case.scans)
     timed = all(scan.time_s is not None for scan in case.scans)
     wanted = [
         (case.nuclide, "the radionuclide (administration: nuclide, or --nuclide Lu-177)"),
-        (case.administered_activity_bq, "the administered activity (administration: activity_MBq, or --activity-MBq)"),
+        (
+            case.administered_activity_bq,
+            "the administered activity (administration: activity_MBq, or --activity-MBq)",
+        ),
         (timed or case.administration_time, "the administration time (administration: time, or --administered-at)"),
         (timed or dated, _undated(case, known)),
     ]
@@ -101,7 +106,9 @@ def load_scans(case: Case, index: DicomIndex | None, *, progress: Progress) -> t
     times = [scan.time_s for scan in loaded]
     for earlier, later in zip(loaded, loaded[1:], strict=False):
         if earlier.time_s == later.time_s:
-            raise InputError(f"{earlier.label} and {later.label} are both at {times[0] / 3600:g} h; times must differ.")
+            raise InputError(
+                f"{earlier.label} and {later.label} are both at {times[0] / 3600:g} h; times must differ."
+            )
     return tuple(loaded)
 
 
@@ -109,7 +116,9 @@ def _require_one_patient(case: Case, known: dict[str, SeriesInfo]) -> None:
     wanted = [i for scan in case.scans for i in (*scan.images, scan.ct or "")]
     patients = sorted({known[i].patient_key for i in wanted if i in known})
     if len(patients) > 1:
-        raise DicomError(f"The scans belong to {len(patients)} patients ({', '.join(patients)}); a case is one patient.")
+        raise DicomError(
+            f"The scans belong to {len(patients)} patients ({', '.join(patients)}); a case is one patient."
+        )
 
 
 def _load(case: Case, scan: Scan, known: dict[str, SeriesInfo]) -> LoadedScan:

@@ -1,0 +1,127 @@
+"""What a dose report is made of: filled in by the workflow, drawn and printed by the other modules here."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from lutetia.dose.absorbed_dose import AbsorbedDose
+from lutetia.images.acquisition import Administration, TimePoint
+from lutetia.images.regions import Regions
+from lutetia.images.volume import Volume
+from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
+from lutetia.units import GBQ_PER_BQ
+
+RESEARCH_USE: Final = "Research use only. Not a medical device."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedRange:
+    """Absorbed dose per administered activity in the literature. [Gy/GBq]"""
+
+    median_gy_per_gbq: float
+    low_gy_per_gbq: float
+    high_gy_per_gbq: float
+    source: str
+
+
+@cache
+def _published() -> tuple[dict[str, str], ...]:
+    table = files("lutetia.app.report") / "data" / "application_note" / "published_doses.csv"
+    with table.open("r", encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
+def published_range(region: str, kind: str, agent: str) -> PublishedRange | None:
+    """Published range beside a region; only for 177Lu-DOTATATE, None where there is none."""
+    if "DOTATATE" not in agent.upper():
+        return None
+    for row in _published():
+        if (kind == "lesion" and row["kind"] == "lesion") or (
+            kind != "lesion" and region.startswith(row["region"])
+        ):
+            return PublishedRange(
+                median_gy_per_gbq=float(row["median [Gy/GBq]"]),
+                low_gy_per_gbq=float(row["low [Gy/GBq]"]),
+                high_gy_per_gbq=float(row["high [Gy/GBq]"]),
+                source=row["source"],
+            )
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RegionResult:
+    """All that is known about one region; ``recovery_coefficients`` are measured over true, one per scan."""
+
+    region: str
+    kind: str
+    side: str
+    source: str
+    volume_ml: float
+    curve: TimeActivityCurve
+    fit: CurveFit
+    dose: AbsorbedDose
+    recovery_coefficients: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScanSummary:
+    """One scan in the report's table of acquisitions."""
+
+    label: str
+    time_h: float
+    start: str
+    equipment: str
+    beds: int
+    counts: float | None
+    total_activity_mbq: float
+    registration: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReportContent:
+    """The whole report.
+
+    Attributes
+    ----------
+    subject : pseudonym
+    time_points : images registered onto the grid of the maps. [Bq/mL]
+    ct : of the reference scan. [HU]
+    regions : on the CT's grid, or the image's where there is no CT
+    time_integrated_activity, dose : maps on one grid. [Bq s/mL], [Gy]
+    methods : step -> what was done
+    checklist : item of the reporting guideline -> whether it is there
+    truth_gy : region -> true mean absorbed dose, for virtual patients
+    """
+
+    subject: str
+    administration: Administration
+    scans: tuple[ScanSummary, ...]
+    time_points: tuple[TimePoint, ...]
+    reference: str
+    ct: Volume | None
+    regions: Regions
+    time_integrated_activity: Volume
+    dose: Volume
+    results: tuple[RegionResult, ...]
+    methods: Mapping[str, str]
+    warnings: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    checklist: Mapping[str, bool] = field(default_factory=dict)
+    truth_gy: Mapping[str, float] | None = None
+
+    @property
+    def administered_gbq(self) -> float:
+        """Administered activity. [GBq]"""
+        return self.administration.activity_bq * GBQ_PER_BQ
+
+    @property
+    def missing_items(self) -> tuple[str, ...]:
+        """Items of the checklist that are not there; any makes the report INCOMPLETE."""
+        return tuple(item for item, there in self.checklist.items() if not there)
+
+    def range_of(self, result: RegionResult) -> PublishedRange | None:
+        """Published range beside one of the results."""
+        return published_range(result.region, result.kind, self.administration.agent)

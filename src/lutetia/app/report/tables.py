@@ -1,0 +1,131 @@
+"""Numbers for other programs: dose.json and tidy CSV files."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lutetia import __version__
+from lutetia.app.report.content import RESEARCH_USE, RegionResult, ReportContent
+from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
+
+SCHEMA: Final = "lutetia dose 1"
+
+
+def finite(value: float | None) -> float | None:
+    """The value, None when there is none or it is not finite."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else finite(value * factor)
+
+
+def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
+    """One region of dose.json; keys as in docs/reference/json.md."""
+    dose, fit = result.dose, result.fit
+    published = content.range_of(result)
+    per_gbq = dose.mean_gy / content.administered_gbq
+    row: dict[str, Any] = {
+        "region": result.region,
+        "kind": result.kind,
+        "mass_g": finite(dose.mass_g),
+        "time_integrated_activity_MBq_h": _scaled(fit.time_integrated_activity_bq_s, MBQ_H_PER_BQ_S),
+        "u_time_integrated_activity_MBq_h": _scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
+        "effective_half_life_h": _scaled(fit.effective_half_life_s, H_PER_S),
+        "extrapolated_fraction": finite(fit.extrapolated_fraction),
+        "absorbed_dose_Gy": finite(dose.mean_gy),
+        "u_absorbed_dose_Gy": finite(dose.standard_uncertainty_gy),
+        "absorbed_dose_Gy_per_GBq": finite(per_gbq),
+        "method": dose.method,
+        "volume_mL": finite(result.volume_ml),
+        "source": result.source,
+        "model": fit.model,
+        "recovery_coefficients": [finite(c) for c in result.recovery_coefficients],
+        "uncertainty_budget": {c.name: finite(c.relative) for c in dose.budget},
+        "cross_checks_Gy": {name: finite(value) for name, value in dose.cross_checks.items()},
+        "published_range_Gy_per_GBq": None if published is None else [published.low_gy_per_gbq, published.high_gy_per_gbq],
+        "warnings": [*fit.warnings, *dose.warnings],
+    }  # fmt: skip
+    if content.truth_gy is not None:
+        row["truth_Gy"] = finite(content.truth_gy.get(result.region))
+    return row
+
+
+def dose_document(content: ReportContent, out: Path) -> dict[str, Any]:
+    """The document of ``lutetia run --json`` and dose.json."""
+    given = content.administration
+    return {
+        "schema": SCHEMA,
+        "software": f"Lutetia {__version__}",
+        "notice": RESEARCH_USE,
+        "out": str(out),
+        "subject": content.subject,
+        "administration": {
+            "nuclide": given.nuclide,
+            "agent": given.agent or None,
+            "activity_MBq": given.activity_bq * MBQ_PER_BQ,
+            "time": given.time.isoformat() if given.time else None,
+        },
+        "incomplete": list(content.missing_items),
+        "warnings": list(content.warnings),
+        "methods": dict(content.methods),
+        "regions": [region_row(content, result) for result in content.results],
+    }
+
+
+def write_tables(content: ReportContent, folder: Path, out: Path) -> dict[str, Any]:
+    """Write dose.json and the CSV files into a folder; returns the document.
+
+    Parameters
+    ----------
+    content : the report
+    folder : where to write now
+    out : where the user will find it, for the document's ``out``
+    """
+    document = dose_document(content, out)
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / "dose.json").write_text(text + "\n", "utf-8")
+    columns = [key for key, value in document["regions"][0].items() if not isinstance(value, list | dict)]
+    _csv(folder / "doses.csv", columns, ([row.get(key) for key in columns] for row in document["regions"]))
+    _csv(
+        folder / "curves.csv",
+        ["region", "time_h", "activity_MBq", "u_activity_MBq", "fitted_activity_MBq"],
+        _curve_rows(content.results),
+    )
+    _csv(folder / "dvh.csv", ["region", "absorbed_dose_Gy", "volume_fraction"], _dvh_rows(content.results))
+    _csv(
+        folder / "uncertainty_budget.csv",
+        ["region", "component", "relative_standard_uncertainty", "shared_by_all_regions"],
+        ([r.region, c.name, c.relative, c.shared] for r in content.results for c in r.dose.budget),
+    )
+    return document
+
+
+def _csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _curve_rows(results: Iterable[RegionResult]) -> Iterable[list[Any]]:
+    for result in results:
+        curve = result.curve
+        fitted = result.fit.activity_at(curve.time_s)
+        u = curve.standard_uncertainty_bq
+        for i, time_s in enumerate(curve.time_s):
+            spread = None if u is None else float(u[i]) * MBQ_PER_BQ
+            measured, model = float(curve.activity_bq[i]) * MBQ_PER_BQ, float(fitted[i]) * MBQ_PER_BQ
+            yield [result.region, float(time_s) * H_PER_S, measured, spread, model]
+
+
+def _dvh_rows(results: Iterable[RegionResult]) -> Iterable[list[Any]]:
+    for result in results:
+        doses, fractions = result.dose.dvh_dose_gy, result.dose.dvh_volume_fraction
+        for dose, fraction in zip(np.asarray(doses), np.asarray(fractions), strict=True):
+            yield [result.region, float(dose), float(fraction)]
