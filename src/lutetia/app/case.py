@@ -47,7 +47,7 @@ class ReconstructionSettings:
 
     iterations: int = 8
     subsets: int = 6
-    scatter: str = "auto"
+    scatter: Literal["auto", "tew", "dew", "none"] = "auto"
     photopeak_mev: float | None = None
 
 

@@ -1,5 +1,6 @@
 """First steps: what is missing is asked for at once; images are read; each scan gets its time."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from lutetia.app.case import Case, Scan
 from lutetia.errors import DicomError, GridError, InputError, MissingDataError
-from lutetia.images.acquisition import Projections
+from lutetia.images.acquisition import Administration, Projections
 from lutetia.images.dicom.ct import read_ct
 from lutetia.images.dicom.index import DicomIndex, SeriesInfo
 from lutetia.images.dicom.nm import read_nm_reconstructed, read_projections
@@ -37,35 +38,55 @@ def series_by_uid(index: DicomIndex | None) -> dict[str, SeriesInfo]:
     return {} if index is None else {s.series_instance_uid: s for s in index.series}
 
 
-def require_known(case: Case, index: DicomIndex | None) -> None:
-    """Raise one MissingDataError that names everything needed which neither case, options nor DICOM gave.
+def require_times(case: Case, index: DicomIndex | None) -> None:
+    """Raise MissingDataError that names all that is missing, when nuclide or times are among it.
 
-    The calibration of the camera is asked for only where there are raw projections.
+    These are needed to judge the images at all; the rest is asked for after the images were looked at.
     """
+    known = series_by_uid(index)
     if not case.scans:
         raise MissingDataError(
             "scans: no images are named; run lutetia inspect PATH --case case.yaml for a proposal."
         )
-    known = series_by_uid(index)
+    timed = all(s.time_s is not None or _start(s, known) is not None for s in case.scans)
+    clocked = case.administration_time is not None or all(s.time_s is not None for s in case.scans)
+    if not (case.nuclide and timed and clocked):
+        _raise_missing(case, known)
+
+
+def require_known(case: Case, index: DicomIndex | None) -> Administration:
+    """What was given; raises one MissingDataError that names everything needed which nothing gave.
+
+    The calibration of the camera is asked for only where there are raw projections.
+    """
+    _raise_missing(case, series_by_uid(index))
+    return Administration(
+        nuclide=str(case.nuclide),
+        activity_bq=float(case.administered_activity_bq or 0.0),
+        time=case.administration_time,
+        agent=case.agent,
+    )
+
+
+def _raise_missing(case: Case, known: dict[str, SeriesInfo]) -> None:
     raw = any(known[i].role == "nm raw" for scan in case.scans for i in scan.images if i in known)
-    dated = all(_start(scan, known) is not None or scan.time_s is not None for scan in case.scans)
     timed = all(scan.time_s is not None for scan in case.scans)
-    wanted = [
+    dated = all(_start(scan, known) is not None or scan.time_s is not None for scan in case.scans)
+    wanted: list[tuple[object, str]] = [
         (case.nuclide, "the radionuclide (administration: nuclide, or --nuclide Lu-177)"),
         (
             case.administered_activity_bq,
             "the administered activity (administration: activity_MBq, or --activity-MBq)",
         ),
         (timed or case.administration_time, "the administration time (administration: time, or --administered-at)"),
-        (timed or dated, _undated(case, known)),
+        (dated, _undated(case, known)),
     ]
     if raw:
+        sensitivity = (
+            "the camera's sensitivity per head (camera: sensitivity_cps_per_MBq, or --sensitivity-cps-per-MBq)"
+        )
         wanted += [
-            (
-                case.camera.sensitivity_cps_per_bq,
-                "the camera's sensitivity per detector head (camera: sensitivity_cps_per_MBq, or "
-                "--sensitivity-cps-per-MBq)",
-            ),
+            (case.camera.sensitivity_cps_per_bq, sensitivity),
             (case.camera.collimator, "the collimator (camera: collimator, or --collimator)"),
         ]
     missing = [text for value, text in wanted if not value]
@@ -103,11 +124,10 @@ def load_scans(case: Case, index: DicomIndex | None, *, progress: Progress) -> t
         progress(f"Reading {scan.label}", number / len(case.scans))
         loaded.append(_load(case, scan, known))
     loaded.sort(key=lambda scan: scan.time_s)
-    times = [scan.time_s for scan in loaded]
-    for earlier, later in zip(loaded, loaded[1:], strict=False):
+    for earlier, later in itertools.pairwise(loaded):
         if earlier.time_s == later.time_s:
             raise InputError(
-                f"{earlier.label} and {later.label} are both at {times[0] / 3600:g} h; times must differ."
+                f"{earlier.label} and {later.label} are both at {later.time_s / 3600:g} h; times must differ."
             )
     return tuple(loaded)
 

@@ -1,0 +1,228 @@
+"""Activity of every region in every scan, with partial-volume correction and uncertainty, and the fits."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutetia.app.case import Case
+from lutetia.app.workflow.quantify import QuantifiedScan
+from lutetia.dose.uncertainty import surface_area_mm2
+from lutetia.errors import FitError, InputError
+from lutetia.images.body import body_mask
+from lutetia.images.regions import Regions
+from lutetia.images.register import Registration, moved_back
+from lutetia.images.resample import average_onto, region_fractions
+from lutetia.images.volume import Volume
+from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
+from lutetia.kinetics.fit import fit_curve, fit_trapezoid, with_warnings
+from lutetia.kinetics.single_time import (
+    population_half_life,
+    time_integrated_activity_haenscheid2018,
+    time_integrated_activity_known_half_life,
+)
+from lutetia.physics.nuclides import Nuclide
+from lutetia.recon.recovery import count_uncertainty, recovery_by_reprojection, region_means
+
+Progress = Callable[[str, float], None]
+Occupancy = dict[str, NDArray[np.float32]]
+
+REMAINDER: Final = "remainder"
+LEAST_IN_FIELD: Final = 0.5
+"""A region of which less than this share lies in the field of view is not measured."""
+REPEATABILITY: Final = 0.01
+"""Relative spread between scans that no other term covers (uniformity, stability of the camera)."""
+REGISTRATION_MM: Final = 1.0
+"""Standard uncertainty of the displacement between registered scans."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RegionActivity:
+    """One region in one scan: activity, its relative per-scan uncertainty, measured over true."""
+
+    activity_bq: float
+    relative_uncertainty: float | None
+    recovery: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ScanMeasurement:
+    """All regions of one scan on its own grid."""
+
+    occupancy: Occupancy
+    regions: Mapping[str, RegionActivity]
+    warnings: tuple[str, ...]
+
+
+def occupancy_of(regions: Regions, scan: QuantifiedScan, registration: Registration) -> Occupancy:
+    """Share of each voxel of a scan's image that each region fills, the remainder of the body included."""
+    grid = scan.image.grid
+    ct = scan.loaded.ct
+    own = regions
+    if not (np.array_equal(registration.matrix, np.eye(4)) and registration.displacement is None):
+        target = ct.grid if ct is not None else grid
+        labels = Volume(grid=regions.grid, values=regions.labels.astype(np.float32), unit="1")
+        moved = moved_back(labels, registration, target)
+        own = Regions(grid=moved.grid, labels=np.rint(moved.values).astype(np.int16), table=regions.table)
+    elif not regions.grid.same_frame_as(grid):
+        own = Regions(
+            grid=regions.grid.moved_to_frame(grid.frame_of_reference_uid),
+            labels=regions.labels,
+            table=regions.table,
+        )
+    occupancy = region_fractions(own, grid)
+    inside = np.ones(grid.shape, np.float32) if ct is None else body_mask(average_onto(ct, grid)).astype(np.float32)
+    named = sum(occupancy.values(), np.zeros(grid.shape, np.float32))
+    occupancy[REMAINDER] = np.clip(inside - named, 0, 1).astype(np.float32)
+    return occupancy
+
+
+def measure_scan(
+    case: Case,
+    scan: QuantifiedScan,
+    regions: Regions,
+    registration: Registration,
+    *,
+    registered: bool,
+    progress: Progress,
+) -> ScanMeasurement:
+    """Activity of each region of one scan.
+
+    Where the image was reconstructed here, each mean is divided by what the reconstruction makes of a uniform region
+    (partial-volume correction), and counting uncertainty is that of the projections.
+    """
+    occupancy = occupancy_of(regions, scan, registration)
+    voxel_ml = scan.image.grid.voxel_ml
+    volumes = {name: float(share.sum(dtype=np.float64)) * voxel_ml for name, share in occupancy.items()}
+    seen, warnings = {}, []
+    for name, share in occupancy.items():
+        whole = volumes[name] if name == REMAINDER else regions.volume_ml(name)
+        if volumes[name] > LEAST_IN_FIELD * whole and volumes[name] > 0:
+            seen[name] = share
+            if volumes[name] < 0.97 * whole:
+                warnings.append(
+                    f"{scan.loaded.label}: {name}: only {volumes[name] / whole:.0%} of it is in the field of view; its "
+                    "concentration there was taken for all of it."
+                )
+                volumes[name] = whole
+    means = region_means(np.maximum(scan.image.values, 0), seen)
+    recovery: dict[str, float] = {}
+    counting: dict[str, float] = {}
+    if scan.reconstruction is not None and max(means.values()) > 0:
+        if case.partial_volume_correction:
+            found = recovery_by_reprojection(scan.reconstruction, seen, means, iterations=1)
+            recovery, means = dict(found.measured_over_true), dict(found.corrected)
+        counting = count_uncertainty(scan.reconstruction, seen, means)
+    progress(f"Measured {scan.loaded.label}", 1.0)
+    motion = _motion(regions) if registered else {}
+    return ScanMeasurement(
+        occupancy=occupancy,
+        regions={
+            name: RegionActivity(
+                activity_bq=means[name] * volumes[name],
+                relative_uncertainty=_relative(counting.get(name), motion.get(name, 0.0)),
+                recovery=recovery.get(name),
+            )
+            for name in seen
+        },
+        warnings=tuple(warnings),
+    )
+
+
+def _motion(regions: Regions) -> dict[str, float]:
+    """Relative error of each region's activity by a displacement: what leaves it is the displacement times a quarter of
+    its surface (mean projected area of a convex body, Cauchy).
+    """
+    result = {}
+    for region in regions.table.values():
+        mask = regions.mask(region.name)
+        surface = surface_area_mm2(mask, regions.grid.spacing_mm)
+        volume_mm3 = regions.volume_ml(region.name) * 1e3
+        result[region.name] = REGISTRATION_MM * surface / 4 / volume_mm3
+    return result
+
+
+def _relative(counting: float | None, motion: float) -> float | None:
+    """Per-scan relative uncertainty; None when the counts are not known, at most 1."""
+    if counting is None:
+        return None
+    return min(1.0, math.sqrt(counting**2 + motion**2 + REPEATABILITY**2))
+
+
+def curves_of(scans: Sequence[QuantifiedScan], measured: Sequence[ScanMeasurement]) -> dict[str, TimeActivityCurve]:
+    """One time-activity curve per region, of the scans in which it was measured."""
+    names = dict.fromkeys(name for m in measured for name in m.regions)
+    curves = {}
+    for name in names:
+        points = [
+            (scan.loaded.time_s, m.regions[name])
+            for scan, m in zip(scans, measured, strict=True)
+            if name in m.regions
+        ]
+        relative = [p.relative_uncertainty for _, p in points]
+        activity = np.array([p.activity_bq for _, p in points])
+        known = [r for r in relative if r is not None]
+        u = np.asarray(known) * activity if len(known) == len(relative) else None
+        time_s = np.array([t for t, _ in points])
+        curves[name] = TimeActivityCurve(
+            region=name, time_s=time_s, activity_bq=activity, standard_uncertainty_bq=u
+        )
+    return curves
+
+
+def fit_region(case: Case, nuclide: Nuclide, curve: TimeActivityCurve, kind: str) -> CurveFit:
+    """The fit that the case asks for, or the best that the points allow.
+
+    Raises
+    ------
+    FitError
+        The model does not suit the points.
+    InputError
+        Unknown model.
+    """
+    rate, model = nuclide.decay_constant_per_s, case.model
+    if model == "trapezoid":
+        return fit_trapezoid(curve, decay_constant_per_s=rate)
+    if model in {"haenscheid", "known-half-life"} or (model == "auto" and curve.time_s.size == 1):
+        return _single(case, nuclide, curve, kind)
+    return fit_curve(curve, decay_constant_per_s=rate, model=model)
+
+
+def _single(case: Case, nuclide: Nuclide, curve: TimeActivityCurve, kind: str) -> CurveFit:
+    prior = population_half_life(agent=case.agent, region=curve.region, kind=kind)
+    if case.model == "known-half-life" and prior is None:
+        raise FitError(
+            f"{curve.region}: no effective half-life is known for {case.agent or 'an unnamed agent'}; use haenscheid, or "
+            "name the agent (administration: agent)."
+        )
+    if prior is None or case.model == "haenscheid":
+        return time_integrated_activity_haenscheid2018(curve, physical_half_life_s=nuclide.half_life_s)
+    source = prior.source + ("" if prior.verified else "; not verified against the paper")
+    return time_integrated_activity_known_half_life(
+        curve, effective_half_life_s=prior.effective_half_life_s, relative_sd=prior.relative_sd, source=source
+    )
+
+
+def fit_all(
+    case: Case, nuclide: Nuclide, curves: Mapping[str, TimeActivityCurve], regions: Regions
+) -> tuple[dict[str, CurveFit], list[str]]:
+    """Fits of all regions; one without any activity is left out with a warning."""
+    kinds = {r.name: r.kind for r in regions.table.values()}
+    fits, warnings = {}, []
+    for name, curve in curves.items():
+        if not np.any(curve.activity_bq > 0):
+            warnings.append(f"{name}: no activity in any scan, so no dose.")
+            continue
+        try:
+            fits[name] = fit_region(case, nuclide, curve, kinds.get(name, "remainder"))
+        except FitError:
+            if name != REMAINDER:
+                raise
+            trapezoid = fit_trapezoid(curve, decay_constant_per_s=nuclide.decay_constant_per_s)
+            fits[name] = with_warnings(trapezoid, ("The model asked for does not fit the remainder.",))
+    if not fits:
+        raise InputError("No region holds any activity; check the images, their unit and the regions.")
+    return fits, warnings
