@@ -74,12 +74,12 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
 
 def _plane(values: Array, view: str, index: int) -> Array:
     """A slice as drawn: first row on top."""
-    if view == "axial":
-        return values[index]
-    if view == "coronal":
-        return values[::-1, index, :]
-    sagittal: Array = values[::-1, :, index]
-    return sagittal
+    planes: dict[str, Array] = {
+        "axial": values[min(index, values.shape[0] - 1)],
+        "coronal": values[::-1, min(index, values.shape[1] - 1), :],
+        "sagittal": values[::-1, :, min(index, values.shape[2] - 1)],
+    }
+    return planes[view]
 
 
 def _targets(content: ReportContent, stack: _Stack) -> list[str]:

@@ -9,11 +9,11 @@ from lutetia.app.report.content import RESEARCH_USE, PublishedRange, RegionResul
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 CAPTIONS: Final = {
-    "fused": "Absorbed dose on CT with the outlines of the regions. Patient's right on the left of axial and coronal slices.",
+    "fused": "Absorbed dose on CT with the outlines of the regions; patient's right on the left.",
     "projections": "Coronal maximum-intensity projections of the scans, registered onto the reference, on one scale.",
     "doses": "Absorbed dose per administered activity; bars are k=2 intervals, grey areas published ranges.",
-    "curves": "Activity in each region: measurements with standard uncertainty, fit with its k=1 band, dashed beyond the last scan.",
-    "histograms": "Cumulative dose-volume histograms. Limited by the resolution of the images: edges look shallower than they are.",
+    "curves": "Activity: measurements with standard uncertainty, fit with its k=1 band, dashed beyond the last scan.",
+    "histograms": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
     "budget": "Where the uncertainty of each dose comes from.",
 }
 
