@@ -17,6 +17,8 @@ RECOVERY_SHARE: Final = 0.2
 """Standard uncertainty of a partial-volume correction as a share of the correction, where none was measured."""
 DECAY_ENERGY_RELATIVE: Final = 0.005
 """Of the energy per decay: ICRP 107 against newer evaluations for 177Lu (electrons 0.5 %)."""
+SCATTER_SHARE: Final = 0.1
+"""Standard uncertainty of an energy-window scatter estimate as a share of it."""
 DENSITY_RELATIVE: Final = 0.01
 """Of a mean density from CT numbers of soft tissue."""
 
@@ -50,7 +52,7 @@ def dose_budget(
     fit: float | None,
     volume: float,
     recovery_coefficient: float | None,
-    registration: float,
+    scatter_to_primary: float | None,
 ) -> tuple[UncertaintyComponent, ...]:
     """Components of a region's dose, relative standard uncertainties (k=1).
 
@@ -64,12 +66,12 @@ def dose_budget(
     fit : of the time-integrated activity (counting, model, extrapolation)
     volume : of the volume
     recovery_coefficient : measured over true, None where no correction was made
-    registration : from the displacement between scans
+    scatter_to_primary : scattered over unscattered counts that were subtracted, None where none were
     """
     parts: list[tuple[str, float | None, bool]] = [
         ("calibration", calibration, True),
         ("counting, fit and extrapolation", fit, False),
-        ("registration", registration, False),
+        ("scatter correction", None if scatter_to_primary is None else SCATTER_SHARE * scatter_to_primary, True),
         ("decay energy", DECAY_ENERGY_RELATIVE, True),
         ("density", DENSITY_RELATIVE, True),
     ]

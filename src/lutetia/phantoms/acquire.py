@@ -99,7 +99,7 @@ def acquire(
     patient: VirtualPatient,
     folder: Path,
     *,
-    time_h: Sequence[float] = (4.0, 24.0, 48.0, 72.0),
+    time_h: Sequence[float] = (4.0, 24.0, 48.0, 168.0),
     settings: AcquisitionSettings | None = None,
     n_histories: int = 3_000_000,
     progress: Progress | None = None,

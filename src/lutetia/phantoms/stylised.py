@@ -181,9 +181,9 @@ def _grown(shape: Shape, factor: float) -> Shape:
     return replace(shape, axes_mm=(a * factor, b * factor, c * factor))
 
 
-def _positions(grid: Grid, inverse: NDArray[np.floating]) -> Coordinates:
-    """Body coordinates (x, y, z) of all voxels of an axis-aligned grid, in a body moved by a rigid motion."""
-    axes = [grid.origin_mm[i] + np.arange(grid.size[i]) * grid.spacing_mm[i] for i in range(3)]
+def _positions(grid: Grid, box: tuple[slice, slice, slice], inverse: NDArray[np.floating]) -> Coordinates:
+    """Body coordinates (x, y, z) of the voxels in a box (z, y, x) of an axis-aligned grid, in a moved body."""
+    axes = [grid.origin_mm[i] + np.arange(box[2 - i].start, box[2 - i].stop) * grid.spacing_mm[i] for i in range(3)]
     x, y, z = axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None]
     if np.array_equal(inverse, np.eye(4)):
         return x, y, z
@@ -191,18 +191,28 @@ def _positions(grid: Grid, inverse: NDArray[np.floating]) -> Coordinates:
     return moved[0], moved[1], moved[2]
 
 
+def _box(shape: Shape, grid: Grid, motion: NDArray[np.float64]) -> tuple[slice, slice, slice]:
+    """Voxels (z, y, x) around a moved solid; everything else is outside it."""
+    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+    corners = np.asarray(shape.centre_mm) + signs * np.asarray(shape.axes_mm)
+    index = grid.index(corners @ motion[:3, :3].T + motion[:3, 3])
+    low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, grid.size)
+    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, grid.size)
+    return slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0])
+
+
 def _labels(anatomy: Anatomy, grid: Grid, motion: NDArray[np.float64]) -> tuple[NDArray[np.int16], list[str]]:
     """Label volume (remainder 1, then regions in order) and the names."""
-    x, y, z = _positions(grid, np.linalg.inv(motion))
+    inverse = np.linalg.inv(motion)
     names = list(dict.fromkeys(s.region for s in anatomy.shapes))
     labels = np.zeros(grid.shape, np.int16)
     for shape in anatomy.shapes:
-        inside = np.broadcast_to(shape.contains(x, y, z), grid.shape)
-        if shape.region == "remainder":
-            labels[inside] = 1
-        else:
-            # nothing sticks out of the body
-            labels[inside & (labels > 0)] = names.index(shape.region) + 1
+        box = _box(shape, grid, motion)
+        part = labels[box]
+        inside = np.broadcast_to(shape.contains(*_positions(grid, box, inverse)), part.shape)
+        # nothing sticks out of the body
+        chosen = inside if shape.region == "remainder" else inside & (part > 0)
+        part[chosen] = names.index(shape.region) + 1
     return labels, names
 
 

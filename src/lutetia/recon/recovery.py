@@ -172,7 +172,9 @@ def count_uncertainty(
 def _fisher(
     system: SpectSystem, bed: BedReconstruction, parts: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float64]:
-    projected = [system.forward(part).ravel() for part in parts]
+    # a region outside this bed has nothing to project
+    empty = np.zeros(bed.counts.size, np.float32)
+    projected = [system.forward(part).ravel() if part.any() else empty for part in parts]
     model = sum(projected, np.float32(0)) + bed.scatter.counts.ravel()
     # the model's own counts where bins are nearly empty: measured zeros would weigh infinitely
     variance = np.maximum(model, np.float32(1e-3)) + bed.scatter.variance.ravel()

@@ -3,10 +3,12 @@
 from typing import Any
 
 
-def _value(value: float | None, u: float | None, digits: int = 3) -> str:
+def _value(value: float | None, u: float | None) -> str:
+    """Three digits, without exponents for what has up to six."""
     if value is None:
         return "-"
-    return f"{value:.{digits}g}" + ("" if u is None else f" ± {u:.2g}")
+    shown = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return shown if u is None else f"{shown} ± {u:.2g}"
 
 
 def print_result(document: dict[str, Any]) -> None:
@@ -16,15 +18,17 @@ def print_result(document: dict[str, Any]) -> None:
 
     console = Console()
     known = any(region.get("truth_Gy") is not None for region in document["regions"])
-    heads = ["region", "mass / g", "T½ eff / h", "TIA / MBq h", "absorbed dose / Gy", "Gy/GBq"]
-    table = Table(*heads, *(["truth / Gy", "difference"] if known else []), title="Absorbed dose (± is k=1)")
+    heads = ["region", "mass\ng", "T½ eff\nh", "TIA\nMBq h", "dose ± u\nGy", "dose\nGy/GBq"]
+    table = Table(title="Mean absorbed doses; ± is the standard uncertainty (k=1)", title_justify="left")
+    for head in [*heads, *(["truth\nGy", "diff.\n%"] if known else [])]:
+        table.add_column(head, justify="left" if head == "region" else "right", no_wrap=True)
     for region in document["regions"]:
         dose, truth = region["absorbed_dose_Gy"], region.get("truth_Gy")
         row = [
             region["region"],
             _value(region["mass_g"], None),
             _value(region["effective_half_life_h"], None),
-            _value(region["time_integrated_activity_MBq_h"], region["u_time_integrated_activity_MBq_h"]),
+            _value(region["time_integrated_activity_MBq_h"], None),
             _value(dose, region["u_absorbed_dose_Gy"]),
             _value(region["absorbed_dose_Gy_per_GBq"], None),
         ]
@@ -32,7 +36,7 @@ def print_result(document: dict[str, Any]) -> None:
             row += (
                 ["-", "-"]
                 if truth is None or dose is None
-                else [f"{truth:.3g}", f"{100 * (dose / truth - 1):+.1f} %"]
+                else [_value(truth, None), f"{100 * (dose / truth - 1):+.1f}"]
             )
         table.add_row(*row)
     console.print(table)

@@ -112,6 +112,7 @@ def region_results(
     """Absorbed dose of every region that has a fit, organs before lesions before the remainder."""
     table = {r.name: r for r in regions.table.values()}
     table[REMAINDER] = Region(name=REMAINDER, kind="remainder", source="body less regions")
+    scatter = reference.scatter_to_primary
     masses = _masses(regions, reference, maps, measured[reference_index].occupancy)
     results = []
     for name, fit in fits.items():
@@ -120,7 +121,7 @@ def region_results(
         recoveries = tuple(
             m.regions[name].recovery for m in measured if name in m.regions and m.regions[name].recovery is not None
         )
-        dose = _region_dose(case, nuclide, regions, region, maps, occupancy, masses[name], fit, recoveries)
+        dose = _region_dose(case, nuclide, regions, region, maps, occupancy, masses[name], fit, recoveries, scatter)
         volume = masses[name][1]
         results.append(
             RegionResult(
@@ -179,6 +180,7 @@ def _region_dose(
     mass_volume: tuple[float, float],
     fit: CurveFit,
     recoveries: Sequence[float | None],
+    scatter: float | None,
 ) -> AbsorbedDose:
     mass, _ = mass_volume
     tia = fit.time_integrated_activity_bq_s
@@ -196,7 +198,7 @@ def _region_dose(
         fit=None if fit.standard_uncertainty_bq_s is None else fit.standard_uncertainty_bq_s / tia,
         volume=_volume_uncertainty(case, regions, region, maps.dose),
         recovery_coefficient=float(np.mean(known)) if known else None,
-        registration=0.0,
+        scatter_to_primary=scatter,
     )
     relative = None if fit.standard_uncertainty_bq_s is None else combined(budget)
     checks = {"voxel map, averaged by mass": _voxel_mean(maps, occupancy)}

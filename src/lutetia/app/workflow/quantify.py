@@ -32,6 +32,15 @@ class QuantifiedScan:
         """Activity in the field of view. [Bq]"""
         return float(self.image.values.sum(dtype="float64")) * self.image.grid.voxel_ml
 
+    @property
+    def scatter_to_primary(self) -> float | None:
+        """Scattered over unscattered counts of the peak window as estimated; None where nothing was estimated."""
+        if self.reconstruction is None or self.reconstruction.settings.scatter == "none":
+            return None
+        scattered = sum(float(bed.scatter.counts.sum(dtype="float64")) for bed in self.reconstruction.beds)
+        counted = sum(float(bed.counts.sum(dtype="float64")) for bed in self.reconstruction.beds)
+        return scattered / max(counted - scattered, 1.0)
+
 
 def photopeak_mev(case: Case, nuclide: Nuclide, projections: Projections) -> float:
     """Photon energy to image: the one asked for, else the strongest line that has a window. [MeV]
