@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -284,8 +284,3 @@ def _trapezoid_at(curve: TimeActivityCurve, decay_constant_per_s: float, time_s:
     early = a[0] * np.exp(decay_constant_per_s * (t[0] - np.minimum(time_s, t[0])))
     late = a[-1] * np.exp(-decay_constant_per_s * (np.maximum(time_s, t[-1]) - t[-1]))
     return np.where(time_s < t[0], early, np.where(time_s > t[-1], late, inside))
-
-
-def with_warnings(fit: CurveFit, warnings: Sequence[str]) -> CurveFit:
-    """The same fit with further warnings."""
-    return replace(fit, warnings=(*fit.warnings, *warnings))

@@ -15,7 +15,7 @@ FIXED: Final = {
 """Okabe and Ito's palette for the organs that every report has."""
 
 OTHERS: Final = (
-    "#E69F00", "#882255", "#F0E442", "#332288", "#44AA99", "#AA4499", "#999933", "#661100", "#6699CC", "#117733",
+    "#E69F00", "#882255", "#332288", "#44AA99", "#AA4499", "#999933", "#661100", "#6699CC", "#117733", "#B8A000",
 )  # fmt: skip
 """Okabe and Ito's and Paul Tol's remaining colours, in turn."""
 

@@ -148,7 +148,7 @@ def _dose_figure(content: ReportContent) -> Any:
     axis.grid(axis="x", which="both", alpha=0.25)
     if content.truth_gy:
         axis.plot([], [], marker="D", mfc="white", mec="black", ls="none", label="truth")
-        axis.legend(loc="lower right", frameon=True)
+        axis.legend(loc="lower left", frameon=True)
     return figure
 
 

@@ -13,13 +13,16 @@ from lutetia.app.report.text import report_text
 HASH_CHARACTERS: Final = 16
 """A full SHA-256 is in provenance.json; on paper its beginning is enough to compare."""
 
+WIDTHS: Final = {"fused": 76, "doses": 78, "histograms": 80, "budget": 80}
+"""Width of figures on the page in per cent, so that two fit on one."""
+
 
 def write_pdf(content: ReportContent, figures: Mapping[str, bytes], path: Path) -> None:
     """Write report.pdf."""
     import typst
 
     text = report_text(content)
-    text["figures"] = list(figures)
+    text["figures"], text["widths"] = list(figures), {name: WIDTHS.get(name, 100) for name in figures}
     text["provenance"] = [[key, _shortened(key, value)] for key, value in text["provenance"]]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -17,6 +17,9 @@ Array = NDArray[np.float32]
 LETTERS: Final = {"axial": ("R", "L", "A", "P"), "coronal": ("R", "L", "H", "F"), "sagittal": ("A", "P", "H", "F")}
 """Left, right, upper and lower edge of each picture: the patient is seen from the feet, the front and the left."""
 
+FAINT: Final = 0.004
+"""Rows and columns with less than this share of the fullest one lie outside the patient."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Stack:
@@ -103,7 +106,7 @@ def fused_figure(content: ReportContent) -> Any:
     top = (
         float(np.percentile(stack.dose[stack.dose > 0.02 * stack.dose.max()], 99)) if stack.dose.max() > 0 else 1.0
     )
-    figure = Figure(figsize=(7.2, 3.4 * max(len(targets), 1) + 0.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 2.9 * max(len(targets), 1) + 0.8), layout="constrained")
     axes = figure.subplots(max(len(targets), 1), 3, squeeze=False)
     colours = colours_of(content)
     picture: Any = None
@@ -177,14 +180,13 @@ def projection_figure(content: ReportContent) -> Any:
         max(float(np.percentile(image[image > 0], 99.7)) if np.any(image > 0) else 1.0 for image, _ in images)
         * 1e-3
     )
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots(1, max(len(points), 1), squeeze=False)[0]
     picture: Any = None
     for axis, point, (image, aspect) in zip(axes, points, images, strict=True):
         picture = axis.imshow(image * 1e-3, cmap="gray_r", vmin=0, vmax=top, aspect=aspect)
         axis.set_title(f"{point.label}: {point.time_s / 3600:.1f} h")
-        axis.set_xticks([])
-        axis.set_yticks([])
+        axis.set_axis_off()
         axis.text(0.03, 0.98, "R", va="top", transform=axis.transAxes)
         axis.text(0.97, 0.98, "L", va="top", ha="right", transform=axis.transAxes)
     label = "activity concentration / (kBq/mL), maximum along the line of sight"
@@ -195,7 +197,7 @@ def projection_figure(content: ReportContent) -> Any:
 def _projection(image: Volume) -> tuple[Array, float]:
     upright = resample(image, _upright(image.grid))
     flat = upright.values.max(axis=1)[::-1]
-    rows, columns = (np.flatnonzero(flat.max(axis=a) > 0.02 * flat.max()) for a in (1, 0))
+    rows, columns = (np.flatnonzero(flat.sum(axis=a) > FAINT * flat.sum(axis=a).max()) for a in (1, 0))
     if rows.size and columns.size:
         flat = flat[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     spacing = upright.grid.spacing_mm

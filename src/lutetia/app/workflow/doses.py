@@ -137,11 +137,15 @@ def region_results(
             )
         )
     order = {"organ": 0, "lesion": 1, "other": 2, "remainder": 3}
-    return tuple(sorted(results, key=lambda r: (order[r.kind], r.kind == "organ" and _rank(r.region))))
+    return tuple(sorted(results, key=lambda r: (order[r.kind], _rank(r.region), r.region)))
 
 
 def _rank(name: str) -> int:
+    """Order within a kind: leading organs first, lesions by their number."""
     leading = ("kidney", "liver", "spleen", "red marrow")
+    number = name.rsplit(" ", 1)[-1]
+    if number.isdigit():
+        return int(number)
     return next((i for i, word in enumerate(leading) if name.startswith(word)), len(leading))
 
 

@@ -18,7 +18,7 @@ from lutetia.images.register import Registration, moved_back
 from lutetia.images.resample import average_onto, region_fractions
 from lutetia.images.volume import Volume
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
-from lutetia.kinetics.fit import fit_curve, fit_trapezoid, with_warnings
+from lutetia.kinetics.fit import fit_curve, fit_trapezoid
 from lutetia.kinetics.single_time import (
     population_half_life,
     time_integrated_activity_haenscheid2018,
@@ -209,20 +209,18 @@ def _single(case: Case, nuclide: Nuclide, curve: TimeActivityCurve, kind: str) -
 def fit_all(
     case: Case, nuclide: Nuclide, curves: Mapping[str, TimeActivityCurve], regions: Regions
 ) -> tuple[dict[str, CurveFit], list[str]]:
-    """Fits of all regions; one without any activity is left out with a warning."""
+    """Fits of all regions; one without activity is left out, the remainder is integrated by trapezoids."""
     kinds = {r.name: r.kind for r in regions.table.values()}
     fits, warnings = {}, []
     for name, curve in curves.items():
         if not np.any(curve.activity_bq > 0):
             warnings.append(f"{name}: no activity in any scan, so no dose.")
             continue
-        try:
-            fits[name] = fit_region(case, nuclide, curve, kinds.get(name, "remainder"))
-        except FitError:
-            if name != REMAINDER:
-                raise
-            trapezoid = fit_trapezoid(curve, decay_constant_per_s=nuclide.decay_constant_per_s)
-            fits[name] = with_warnings(trapezoid, ("The model asked for does not fit the remainder.",))
+        if name == REMAINDER and curve.time_s.size > 1:
+            # a mixture of tissues, blood and urine: no single model stands for it
+            fits[name] = fit_trapezoid(curve, decay_constant_per_s=nuclide.decay_constant_per_s)
+        else:
+            fits[name] = fit_region(case, nuclide, curve, kinds.get(name, REMAINDER))
     if not fits:
         raise InputError("No region holds any activity; check the images, their unit and the regions.")
     return fits, warnings

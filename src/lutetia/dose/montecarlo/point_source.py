@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV, compton, turned
+from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV, compton, isotropic, turned
 from lutetia.dose.montecarlo.random import advanced, seeded, uniform
 from lutetia.dose.montecarlo.tables import CUTOFF_MEV, photon_tables
 from lutetia.dose.montecarlo.voxels import FIXED_POINT, N_BATCHES
@@ -57,25 +57,14 @@ def _shells(per_batch, energy, edges, tables, log_least, log_step, seed, tallies
             pairs, x, y, z, state = _follow(
                 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, energy, state, tallies[b], edges, tables, log_least, log_step
             )
+            if pairs:
+                u, v, w, state = isotropic(state)
             for k in range(pairs):
-                # two quanta of opposite, here fixed, directions: the medium is uniform and only distance counts
                 sign = 1.0 - 2.0 * k
-                state = advanced(state)
                 _, _, _, _, state = _follow(
-                    x,
-                    y,
-                    z,
-                    sign,
-                    0.0,
-                    0.0,
-                    ELECTRON_REST_MEV,
-                    state,
-                    tallies[b],
-                    edges,
-                    tables,
-                    log_least,
-                    log_step,
-                )
+                    x, y, z, sign * u, sign * v, sign * w, ELECTRON_REST_MEV, state, tallies[b], edges, tables,
+                    log_least, log_step,
+                )  # fmt: skip
 
 
 def absorbed_by_distance(

@@ -35,7 +35,8 @@ class PhotonDose:
     ----------
     dose : mean of the batches. [Gy]
     batches : (n_batches, z, y, x) each batch as if it were all. [Gy]
-    emitted_mev, absorbed_mev : per history on average, for the energy balance
+    emitted_mev, absorbed_mev, escaped_mev : per history on average; absorbed and escaped make up the emitted energy
+        but for statistics and the spread of the source lines as sampled
     n_histories, seed : as run
     """
 
@@ -43,6 +44,7 @@ class PhotonDose:
     batches: NDArray[np.float32]
     emitted_mev: float
     absorbed_mev: float
+    escaped_mev: float
     n_histories: int
     seed: int
 
@@ -63,7 +65,10 @@ def _bin(energy, log_least, log_step, n):
 
 @njit(cache=True)
 def _walk(start, energy, state, tally, density, material, tables, majorant, log_least, log_step, cell, carry):
-    """Follow one photon until it is absorbed or leaves; ``carry`` holds annihilation photons still to follow."""
+    """Follow one photon until it is absorbed or leaves.
+
+    ``carry`` holds the place and number of annihilation photons still to follow, and last the energy that left.
+    """
     interaction, absorption, photo, pair = tables
     nz, ny, nx = density.shape
     n = interaction.shape[1]
@@ -77,6 +82,7 @@ def _walk(start, energy, state, tally, density, material, tables, majorant, log_
         x, y, z = x + u * step, y + v * step, z + w * step
         ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
         if ix < 0 or iy < 0 or iz < 0 or ix >= nx or iy >= ny or iz >= nz:
+            carry[4] += energy
             return state
         rho, m = density[iz, iy, ix], material[iz, iy, ix]
         gained = energy * rho * (absorption[m, i] * (1 - f) + absorption[m, i + 1] * f) / most
@@ -101,13 +107,25 @@ def _walk(start, energy, state, tally, density, material, tables, majorant, log_
 
 @njit(cache=True, parallel=True)
 def _transport(
-    counts, source, cumulative, energies, line_cdf, density, material, tables, majorant, grid, seed, tallies
+    counts,
+    source,
+    cumulative,
+    energies,
+    line_cdf,
+    density,
+    material,
+    tables,
+    majorant,
+    grid,
+    seed,
+    tallies,
+    escaped,
 ):
     """All histories: batch b follows ``counts`` histories and scores into ``tallies[b]``."""
     log_least, log_step = grid[3], grid[4]
     _nz, ny, nx = density.shape
     for b in prange(tallies.shape[0]):
-        cell, carry, start = grid[:3].copy(), np.zeros(4), np.zeros(3)
+        cell, carry, start = grid[:3].copy(), np.zeros(5), np.zeros(3)
         for h in range(counts):
             history = b * counts + h
             state = seeded(seed, history)
@@ -126,19 +144,9 @@ def _transport(
             start[2] = (iz + uniform(state)) * cell[2]
             carry[3] = 0.0
             state = _walk(
-                start,
-                energy,
-                state,
-                tallies[b],
-                density,
-                material,
-                tables,
-                majorant,
-                log_least,
-                log_step,
-                cell,
-                carry,
-            )
+                start, energy, state, tallies[b], density, material, tables, majorant,
+                log_least, log_step, cell, carry,
+            )  # fmt: skip
             while carry[3] > 0.0:
                 carry[3] -= 1.0
                 start[0], start[1], start[2] = carry[0], carry[1], carry[2]
@@ -148,6 +156,7 @@ def _transport(
                     log_least, log_step, cell, carry,
                 )  # fmt: skip
                 carry[3] = left
+        escaped[b] = carry[4]
 
 
 def photon_absorbed_dose(
