@@ -1,6 +1,7 @@
 """Photon absorbed dose by convolution with a voxel kernel in water; dose voxel kernels."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -83,19 +84,44 @@ def _far_energy(spacing_cm: NDArray[np.float64], half: tuple[int, int, int], nuc
     return total / 8 * float(np.prod(spacing_cm))
 
 
-def _octant(mirrored: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mirrored(octant: NDArray[np.float64]) -> NDArray[np.float64]:
     """All eight octants of an even function given for non-negative indices."""
     for axis in range(3):
-        other = np.flip(np.take(mirrored, range(1, mirrored.shape[axis]), axis=axis), axis)
-        mirrored = np.concatenate([other, mirrored], axis=axis)
-    return mirrored
+        other = np.flip(np.take(octant, range(1, octant.shape[axis]), axis=axis), axis)
+        octant = np.concatenate([other, octant], axis=axis)
+    return octant
+
+
+def _periodic(octant: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
+    """The even function on a periodic grid with step 0 in the first voxel, as a transform wants it."""
+    steps = [
+        np.minimum(np.minimum(np.arange(n), n - np.arange(n)), m - 1)
+        for n, m in zip(shape, octant.shape, strict=True)
+    ]
+    return octant[np.ix_(*steps)]
 
 
 @lru_cache(maxsize=8)
+def _octant_energy(
+    nuclide: str, spacing_mm: tuple[float, float, float], half_size: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """Octant of non-negative steps of ``photon_voxel_kernel``, which is even along each axis. [MeV]"""
+    spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
+    octant = _far_energy(spacing_cm, half_size, nuclide)
+    near = _near_energy(spacing_cm, nuclide)[NEAR:, NEAR:, NEAR:]
+    core = tuple(slice(min(NEAR, h) + 1) for h in reversed(half_size))
+    octant[core] = near[core]
+    result = octant.astype(np.float32)
+    result.setflags(write=False)
+    return result
+
+
 def photon_voxel_kernel(
     nuclide: str, spacing_mm: tuple[float, float, float], half_size: tuple[int, int, int]
 ) -> NDArray[np.float64]:
     """Photon energy absorbed in each voxel of water per decay in the middle one. [MeV]
+
+    Source and target are whole voxels: the nearest are integrated ray by ray, the others by quadrature.
 
     Parameters
     ----------
@@ -107,15 +133,7 @@ def photon_voxel_kernel(
     -------
     (2 hz + 1, 2 hy + 1, 2 hx + 1)
     """
-    spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
-    kernel = _octant(_far_energy(spacing_cm, half_size, nuclide))
-    near = _near_energy(spacing_cm, nuclide)
-    n = [min(NEAR, h) for h in half_size]
-    inner = tuple(slice(h - m, h + m + 1) for h, m in zip(reversed(half_size), reversed(n), strict=True))
-    core = tuple(slice(NEAR - m, NEAR + m + 1) for m in reversed(n))
-    kernel[inner] = near[core]
-    kernel.setflags(write=False)
-    return kernel
+    return _mirrored(_octant_energy(nuclide, spacing_mm, half_size).astype(np.float64))
 
 
 def dose_voxel_kernel(
@@ -152,14 +170,13 @@ def photon_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume, 
     require_same_grid(time_integrated_activity.grid, density.grid, "Photon dose by kernel")
     require_units(time_integrated_activity, density)
     grid = time_integrated_activity.grid
-    half = tuple(n - 1 for n in grid.size)
-    spacing = (float(grid.spacing_mm[0]), float(grid.spacing_mm[1]), float(grid.spacing_mm[2]))
-    kernel = photon_voxel_kernel(nuclide, spacing, (half[0], half[1], half[2]))
+    sx, sy, sz = (float(s) for s in grid.spacing_mm)
+    nx, ny, nz = grid.size
+    octant = _octant_energy(nuclide, (sx, sy, sz), (nx - 1, ny - 1, nz - 1))
     shape = [fft.next_fast_len(2 * n - 1, real=True) for n in grid.shape]
-    spectrum = fft.rfftn(kernel.astype(np.float32), shape, workers=-1)
+    spectrum = fft.rfftn(_periodic(octant, shape), workers=-1)
     spectrum *= fft.rfftn(time_integrated_activity.values, shape, workers=-1)
-    full = fft.irfftn(spectrum, shape, workers=-1)
-    energy_mev = full[tuple(slice(n - 1, 2 * n - 1) for n in grid.shape)]
+    energy_mev = fft.irfftn(spectrum, shape, workers=-1)[:nz, :ny, :nx]
     # decays per voxel = concentration x volume; energy / (volume x density of water): the volume cancels
     dose = np.maximum(energy_mev, 0) * np.float32(GY_PER_MEV_PER_G)
     dose[density.values < LEAST_DENSITY_G_PER_ML / 4] = 0

@@ -18,7 +18,7 @@ from lutetia.dose.montecarlo.random import advanced, seeded, uniform
 from lutetia.dose.montecarlo.tables import CUTOFF_MEV, photon_tables
 from lutetia.errors import GridError, InputError
 from lutetia.images.volume import Volume, require_same_grid
-from lutetia.physics.emissions import emissions
+from lutetia.physics.emissions import Lines, emissions
 from lutetia.physics.materials import Material
 from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G
 
@@ -198,38 +198,59 @@ def photon_absorbed_dose(
     lines = emissions(nuclide).photons.above(CUTOFF_MEV)
     if lines.total_yield <= 0:
         raise InputError(f"{nuclide} emits no photons above {CUTOFF_MEV * 1000:g} keV.")
+    per_batch = max(1, n_histories // N_BATCHES)
+    if progress is not None:
+        progress(f"Following {per_batch * N_BATCHES:.1e} photons", 0.0)
+    tallies, escaped = _followed(
+        time_integrated_activity, density, material_index, materials, lines, per_batch, seed
+    )
+    voxel_ml = density.grid.voxel_ml
+    decays = float(np.maximum(time_integrated_activity.values, 0).sum(dtype=np.float64)) * voxel_ml
+    # a voxel of no mass absorbs nothing; the floor only keeps the division defined
+    mass_g = np.maximum(density.values, np.float32(1e-6)) * np.float32(voxel_ml)
+    scale = decays * lines.total_yield / per_batch / FIXED_POINT * GY_PER_MEV_PER_G
+    batches = np.stack([tally.astype(np.float32) * np.float32(scale) / mass_g for tally in tallies])
+    if progress is not None:
+        progress(f"Followed {per_batch * N_BATCHES:.1e} photons", 1.0)
+    return PhotonDose(
+        dose=Volume(grid=density.grid, values=batches.mean(axis=0, dtype=np.float64), unit="Gy"),
+        batches=batches,
+        emitted_mev=lines.mean_energy_per_decay_mev / lines.total_yield,
+        absorbed_mev=float(tallies.sum(dtype=np.float64)) / FIXED_POINT / (per_batch * N_BATCHES),
+        escaped_mev=float(escaped.sum()) / (per_batch * N_BATCHES),
+        n_histories=per_batch * N_BATCHES,
+        seed=seed,
+    )
+
+
+def _followed(
+    activity: Volume,
+    density: Volume,
+    material_index: NDArray[np.integer[Any]],
+    materials: Sequence[Material],
+    lines: Lines,
+    per_batch: int,
+    seed: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Tallies (batches, z, y, x) and escaped energy (batches,) of all histories: objects become arrays here."""
     tables = photon_tables(materials, float(lines.energy_mev.max()))
     mass_density = np.ascontiguousarray(density.values, dtype=np.float32)
     index = np.ascontiguousarray(material_index, dtype=np.uint8)
     densest = [float(mass_density[index == m].max(initial=0.0)) for m in range(len(materials))]
     majorant = np.max(tables.interaction * np.asarray(densest)[:, None], axis=0)
-    activity = np.maximum(time_integrated_activity.values, 0).ravel()
-    source = np.flatnonzero(activity)
-    cumulative = np.cumsum(activity[source], dtype=np.float64)
-    per_batch = max(1, n_histories // N_BATCHES)
-    tallies = np.zeros((N_BATCHES, *mass_density.shape), np.int64)
-    spacing_cm = np.asarray(density.grid.spacing_mm) * CM_PER_MM
-    if progress is not None:
-        progress(f"Following {per_batch * N_BATCHES:.1e} photons", 0.0)
+    strength = np.maximum(activity.values, 0).ravel()
+    source = np.flatnonzero(strength)
+    cumulative = np.cumsum(strength[source], dtype=np.float64)
     line_cdf = np.cumsum(lines.yield_per_decay) / lines.total_yield
-    coefficients = (tables.interaction, tables.absorption, tables.photo, tables.pair)
-    grid = np.array([*spacing_cm, tables.log_least, tables.log_step])
+    spacing_cm = np.asarray(density.grid.spacing_mm) * CM_PER_MM
+    tallies = np.zeros((N_BATCHES, *mass_density.shape), np.int64)
+    escaped = np.zeros(N_BATCHES)
     _transport(
         per_batch, source, cumulative, lines.energy_mev.astype(np.float64), line_cdf, mass_density, index,
-        coefficients, majorant, grid, np.uint64(seed), tallies,
+        (tables.interaction, tables.absorption, tables.photo, tables.pair), majorant,
+        np.array([*spacing_cm, tables.log_least, tables.log_step]), np.uint64(seed), tallies, escaped,
     )  # fmt: skip
-    decays = float(cumulative[-1]) * density.grid.voxel_ml
-    mass_g = np.maximum(mass_density, 1e-6) * density.grid.voxel_ml
-    scale = decays * lines.total_yield / per_batch / FIXED_POINT * GY_PER_MEV_PER_G
-    batches = (tallies * (scale / mass_g)).astype(np.float32)
-    return PhotonDose(
-        dose=Volume(grid=density.grid, values=batches.mean(axis=0), unit="Gy"),
-        batches=batches,
-        emitted_mev=lines.mean_energy_per_decay_mev / lines.total_yield,
-        absorbed_mev=float(tallies.sum(dtype=np.float64)) / FIXED_POINT / (per_batch * N_BATCHES),
-        n_histories=per_batch * N_BATCHES,
-        seed=seed,
-    )
+    return tallies, escaped
 
 
 def _require(
@@ -240,10 +261,15 @@ def _require(
         raise InputError(
             f"Activity in {activity.unit!r}, density in {density.unit!r}; expected 'Bq s/mL' and 'g/mL'."
         )
-    if index.shape != density.grid.shape or int(index.max(initial=0)) >= len(materials):
+    least, greatest = int(index.min(initial=0)), int(index.max(initial=0))
+    if index.shape != density.grid.shape or least < 0 or greatest >= len(materials):
         raise GridError(
-            f"Material indices of shape {index.shape} up to {int(index.max(initial=0))} for {len(materials)} materials "
-            f"on a grid of shape {density.grid.shape}."
+            f"Material indices of shape {index.shape} from {least} to {greatest} for {len(materials)} materials on a grid "
+            f"of shape {density.grid.shape}."
+        )
+    if not (np.all(np.isfinite(activity.values)) and np.all(np.isfinite(density.values))):
+        raise InputError(
+            "Activity or density is not finite in some voxels; no photon can be followed through them."
         )
     if not np.any(activity.values > 0):
         raise InputError("There is no activity, so there is no dose to compute.")
