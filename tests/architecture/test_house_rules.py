@@ -14,11 +14,15 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 LONG_MODULES: dict[str, str] = {}
 """Modules over 400 lines, each with the reason."""
 
-LONG_BODIES: dict[str, str] = {}
+LONG_BODIES: dict[str, str] = {
+    "app/workflow/__init__.py::run_case": "the list of the steps, with nothing between them",
+}
 """Functions over 40 lines of body, each with the reason."""
 
 CROWDED_FOLDERS: dict[str, str] = {
     "images/dicom": "one reader and one writer for each kind of DICOM object",
+    "images": "the nouns, and what is done to images of every kind",
+    "recon": "each effect of the camera has its module",
 }
 """Folders of more than nine modules, each with the reason."""
 

@@ -79,17 +79,7 @@ def read_projections(path: Path) -> Projections:
         Not an NM TOMO object, truncated, or without energy windows, angles, radii or frame duration; the message names
         the file, the attribute, what was found and what was expected.
     """
-    dataset, name = open_dicom(path), path.name
-    kind = list(dataset.get("ImageType") or [])
-    if dataset.get("Modality") != "NM" or "TOMO" not in kind[2:3]:
-        raise DicomError(
-            f"{name}: image type {kind} (0008,0008); expected raw projections, NM with TOMO as third value."
-        )
-    windows = energy_windows(dataset)
-    if not windows:
-        raise DicomError(
-            f"{name}: Energy Window Information Sequence (0054,0012) is missing or has no limits in keV."
-        )
+    dataset, windows, name = *_tomo(path), path.name
     stored = np.asarray(pixels(dataset, path))
     frames = stored.reshape(-1, *stored.shape[-2:]).astype(np.float32)
     index = {
@@ -128,6 +118,22 @@ def read_projections(path: Path) -> Projections:
         equipment=equipment_of(dataset),
         warnings=tuple(warnings),
     )
+
+
+def _tomo(path: Path) -> tuple[Any, tuple[EnergyWindow, ...]]:
+    """A raw tomographic object and its energy windows."""
+    dataset, name = open_dicom(path), path.name
+    kind = list(dataset.get("ImageType") or [])
+    if dataset.get("Modality") != "NM" or "TOMO" not in kind[2:3]:
+        raise DicomError(
+            f"{name}: image type {kind} (0008,0008); expected raw projections, NM with TOMO as third value."
+        )
+    windows = energy_windows(dataset)
+    if not windows:
+        raise DicomError(
+            f"{name}: Energy Window Information Sequence (0054,0012) is missing or has no limits in keV."
+        )
+    return dataset, windows
 
 
 def _first(dataset: Any, keyword: str, name: str) -> Any:
