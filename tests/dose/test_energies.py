@@ -9,9 +9,7 @@ from lutetia.physics.emissions import emissions
 @pytest.mark.parametrize("name", ["Lu-177", "Y-90", "I-131", "Tb-161", "Ac-225", "Ga-68", "Bi-213"])
 def test_no_energy_is_lost_or_counted_twice(name):
     found, split = emissions(name), decay_energy(name)
-    emitted = (
-        found.electron_energy_mev + found.alpha_energy_mev + found.recoil_energy_mev + found.photon_energy_mev
-    )
+    emitted = found.electron_energy_mev + found.alpha_energy_mev + found.recoil_energy_mev + found.photon_energy_mev
     assert split.local_mev + split.photons.mean_energy_per_decay_mev == pytest.approx(emitted, rel=1e-12)
 
 

@@ -21,9 +21,9 @@ def test_even_and_alike_along_equal_axes():
     kernel = photon_voxel_kernel("Lu-177", (5.0, 5.0, 5.0), (6, 6, 6))
     for axis in range(3):
         np.testing.assert_array_equal(kernel, np.flip(kernel, axis))
-    # the nearest voxels are sampled by 65536 rays: 1 %
-    np.testing.assert_allclose(kernel, kernel.transpose(2, 1, 0), rtol=0.01)
-    np.testing.assert_allclose(kernel, kernel.transpose(1, 0, 2), rtol=0.01)
+    # the nearest voxels are sampled by 2^18 rays, the third by some 500: 1.5 %
+    np.testing.assert_allclose(kernel, kernel.transpose(2, 1, 0), rtol=0.015)
+    np.testing.assert_allclose(kernel, kernel.transpose(1, 0, 2), rtol=0.015)
 
 
 def test_falls_with_distance():
@@ -114,7 +114,10 @@ def test_map_is_local_plus_photons(volume):
     values[2, 2, 2] = 1e9
     parts = {"time_integrated_activity": volume(values, "Bq s/mL"), "density": volume(np.ones((5, 5, 5)), "g/mL")}
     total = absorbed_dose_map(nuclide="Lu-177", **parts)
-    photons, local = photon_dose_by_kernel(nuclide="Lu-177", **parts), local_absorbed_dose(nuclide="Lu-177", **parts)
+    photons, local = (
+        photon_dose_by_kernel(nuclide="Lu-177", **parts),
+        local_absorbed_dose(nuclide="Lu-177", **parts),
+    )
     np.testing.assert_array_equal(total.values, photons.values + local.values)
     # the same by the voxel S coefficients
     s = dose_voxel_kernel("Lu-177", (5.0, 5.0, 5.0), (2, 2, 2))

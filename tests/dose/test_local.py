@@ -33,7 +33,9 @@ def test_1_mbq_h_per_g_of_177lu_gives_0_0853_gy(volume):
 def test_air_does_not_explode(volume):
     activity = volume(np.ones(SHAPE), "Bq s/mL")
     air, least = (volume(np.full(SHAPE, r), "g/mL") for r in (0.0012, LEAST_DENSITY_G_PER_ML))
-    doses = [local_absorbed_dose(time_integrated_activity=activity, density=d, nuclide="Lu-177") for d in (air, least)]
+    doses = [
+        local_absorbed_dose(time_integrated_activity=activity, density=d, nuclide="Lu-177") for d in (air, least)
+    ]
     np.testing.assert_array_equal(doses[0].values, doses[1].values)
 
 

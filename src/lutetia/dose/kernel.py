@@ -19,7 +19,7 @@ from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G
 
 NEAR: Final = 3
 """Voxels up to this many steps from the source are integrated ray by ray, others by quadrature."""
-N_RAYS: Final = 2**16
+N_RAYS: Final = 2**18
 
 
 @njit(cache=True)
