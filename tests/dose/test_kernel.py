@@ -36,7 +36,7 @@ def test_falls_with_distance():
 def test_energy_of_the_point_kernel_is_kept(nuclide, spacing_mm):
     # a ball of voxels against the cumulative point kernel at its radius; voxels whose centre is within the ball stand
     # for it: the error is of the order of (spacing/radius)^2 < 0.3 %
-    half = [int(round(80 / s)) for s in spacing_mm]
+    half = [round(80 / s) for s in spacing_mm]
     kernel = photon_voxel_kernel(nuclide, spacing_mm, tuple(half))
     z, y, x = np.meshgrid(*(np.arange(-h, h + 1) * s for h, s in zip(half[::-1], spacing_mm[::-1], strict=True)),
                           indexing="ij")  # fmt: skip

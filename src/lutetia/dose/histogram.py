@@ -24,12 +24,14 @@ def dose_volume_histogram(
     Raises
     ------
     InputError
-        Different shapes, or no volume.
+        Different shapes, doses that are not finite, negative weights, or no volume.
     """
-    if dose_gy.shape != volume_weights.shape or not volume_weights.sum() > 0:
+    if dose_gy.shape != volume_weights.shape or np.any(volume_weights < 0) or not volume_weights.sum() > 0:
         raise InputError("A dose-volume histogram needs one non-negative weight per dose, and some volume.")
     chosen = volume_weights > 0
     doses = np.asarray(dose_gy[chosen], dtype=np.float64)
+    if not np.all(np.isfinite(doses)):
+        raise InputError(f"{np.count_nonzero(~np.isfinite(doses))} doses within the volume are not finite.")
     weights = np.asarray(volume_weights[chosen], dtype=np.float64)
     order = np.argsort(doses)
     doses, above = doses[order], np.cumsum(weights[order][::-1])[::-1]
