@@ -143,11 +143,15 @@ def _with_header_values(case: Case, used: Sequence[SeriesInfo], index: DicomInde
         warnings.append(
             f"Administration time {stamp:%Y-%m-%d %H:%M:%S} was taken from the image headers: confirm it."
         )
+    agents = {s.agent for s in used if s.agent}
+    if len(agents) == 1:
+        warnings.append(f"Agent {next(iter(agents))} was taken from the image headers (0018,0031).")
     collimators = {s.collimator for s in used if s.collimator}
     contours = tuple(s.series_instance_uid for s in index.series if s.role in {"rtstruct", "seg"})
     return replace(
         case,
         nuclide=nuclides.pop() if len(nuclides) == 1 else None,
+        agent=agents.pop() if len(agents) == 1 else "",
         administered_activity_bq=float(activities.pop()) if len(activities) == 1 else None,
         administration_time=times.pop() if len(times) == 1 else None,
         camera=replace(case.camera, collimator=collimators.pop() if len(collimators) == 1 else None),
@@ -233,6 +237,7 @@ def _still_true(warnings: Sequence[str], given: Given) -> tuple[str, ...]:
     """Warnings about header values that the user has not replaced."""
     replaced = (
         ("Nuclide ", given.nuclide),
+        ("Agent ", given.agent),
         ("Administered activity ", given.activity_mbq),
         ("Administration time ", given.administered_at),
     )

@@ -1,6 +1,7 @@
 """What a folder holds: every DICOM series below it, its role, and what is wrong or missing."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,9 @@ from pydicom.errors import InvalidDicomError
 from lutetia.errors import DicomError, InputError
 from lutetia.images.dicom.nm import energy_windows
 from lutetia.images.dicom.open import expected_length
+from lutetia.images.dicom.terms import ELEMENT_NAMES
 from lutetia.images.dicom.times import acquisition_start, injection_time
+from lutetia.physics.names import nuclide_name
 from lutetia.units import BQ_PER_MBQ
 
 Progress = Callable[[str, float], None]
@@ -46,6 +49,7 @@ class SeriesInfo:
     energy_windows_mev: tuple[tuple[float, float], ...]
     unit: str | None
     nuclide: str | None
+    agent: str
     administered_activity_bq: float | None
     administration_time: datetime | None
     manufacturer: str
@@ -184,6 +188,7 @@ def _series(headers: list[_Header], patients: dict[tuple[str, str], str]) -> Ser
         energy_windows_mev=windows,
         unit=_unit(first, role),
         nuclide=nuclide,
+        agent=_agent(first),
         administered_activity_bq=activity,
         administration_time=given,
         manufacturer=str(first.get("Manufacturer") or ""),
@@ -310,15 +315,25 @@ def _administration(dataset: Any, role: str, start: datetime | None) -> Hints:
     return _nuclide(item), activity, given, tuple(problems)
 
 
+def _agent(dataset: Any) -> str:
+    items = dataset.get("RadiopharmaceuticalInformationSequence") or [{}]
+    return str(items[0].get("Radiopharmaceutical") or "")
+
+
+CODED: Final = re.compile(r"\^(\d+m?)\^\s*([A-Za-z]+)")
+"""The meaning of a radionuclide code: ^177^Lutetium."""
+
+
 def _nuclide(item: Any) -> str | None:
     """Radionuclide of a radiopharmaceutical item, as "Lu-177"."""
-    from lutetia.physics.names import nuclide_name
-
-    texts = [str(c.get("CodeMeaning") or "") for c in item.get("RadionuclideCodeSequence") or []]
-    for text in texts:
-        word = text.strip().strip("^").split()[0] if text.strip() else ""
+    symbols = {name.lower(): symbol for symbol, name in ELEMENT_NAMES.items()}
+    for code in item.get("RadionuclideCodeSequence") or []:
+        text = str(code.get("CodeMeaning") or "").strip()
+        coded = CODED.match(text)
+        if coded and coded[2].lower() in symbols:
+            return f"{symbols[coded[2].lower()]}-{coded[1]}"
         try:
-            return nuclide_name(word)
+            return nuclide_name(text.strip("^").split(" ")[0])
         except InputError:
             continue
     return None

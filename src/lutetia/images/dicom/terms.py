@@ -62,6 +62,13 @@ _COLOURS: Final = {
     "remainder": (153, 153, 153),
 }
 
+ELEMENT_NAMES: Final = {
+    "Lu": "Lutetium", "Tc": "Technetium", "I": "Iodine", "In": "Indium", "Y": "Yttrium", "Ho": "Holmium", "Sm": "Samarium",
+    "Re": "Rhenium", "Ra": "Radium", "Ga": "Gallium", "F": "Fluorine", "Cu": "Copper", "Ac": "Actinium", "Pb": "Lead",
+    "Tb": "Terbium", "Zr": "Zirconium", "Bi": "Bismuth", "At": "Astatine",
+}  # fmt: skip
+"""Elements as the meanings of radionuclide codes spell them: ^177^Lutetium (CID 18)."""
+
 
 def _bare_name(region: Region) -> str:
     words = [word for word in region.name.lower().replace("_", " ").split() if word not in ("left", "right")]

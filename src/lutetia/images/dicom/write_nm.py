@@ -15,6 +15,7 @@ from pydicom.uid import NuclearMedicineImageStorage
 
 from lutetia.errors import GridError, InputError
 from lutetia.images.acquisition import Administration, EnergyWindow, Equipment, Projections
+from lutetia.images.dicom.terms import ELEMENT_NAMES
 from lutetia.images.dicom.write_common import (
     MAX_UINT16,
     Identity,
@@ -267,9 +268,7 @@ def _add_isotope(
 def nuclide_code(nuclide: str) -> Code | None:
     """SNOMED CT code of a radionuclide ("Lu-177") from DICOM CID 18, None when it has none there."""
     element, _, mass = nuclide.partition("-")
-    names = {"Lu": "Lutetium", "Tc": "Technetium", "I": "Iodine", "In": "Indium", "Y": "Yttrium", "Ho": "Holmium"}
-    names |= {"Sm": "Samarium", "Re": "Rhenium", "Ra": "Radium", "Ga": "Gallium", "F": "Fluorine", "Cu": "Copper"}
-    attribute = f"_{mass}{names.get(element, '')}"
+    attribute = f"_{mass}{ELEMENT_NAMES.get(element, '')}"
     return getattr(codes.CID18, attribute) if attribute in dir(codes.CID18) else None
 
 
