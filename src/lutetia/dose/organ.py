@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.dose.energies import decay_energy
-from lutetia.dose.sphere import LEAST_MASS_G, sphere_s_coefficient
+from lutetia.dose.sphere import least_mass_g, sphere_s_coefficient
 from lutetia.errors import InputError
 from lutetia.images.volume import Volume, require_same_grid
 from lutetia.units import GY_PER_MEV_PER_G
@@ -51,6 +51,6 @@ def self_dose_of_sphere(*, time_integrated_activity_bq_s: float, mass_g: float, 
     Mass scaling of a self-dose S coefficient: electrons scale with 1/mass, photons with mass to the power -2/3, which
     the sphere model has built in. For organs of 100 g and more the shape matters by less than 1 % of the total for 177Lu.
     """
-    if mass_g < LEAST_MASS_G:
+    if mass_g < least_mass_g(nuclide):
         return None
     return time_integrated_activity_bq_s * sphere_s_coefficient(mass_g=mass_g, nuclide=nuclide)
