@@ -187,6 +187,15 @@ def _component(mask: Mask, seed: tuple[int, ...] | None = None) -> Mask:
     return part
 
 
+def _opened(mask: Mask, scene: _Scene, radius_mm: float) -> Mask:
+    """Without bridges thinner than twice a radius; unchanged where voxels are too large for it."""
+    steps = round(radius_mm / (scene.voxel_ml * 1e3) ** (1 / 3))
+    if steps == 0:
+        return mask
+    opened: Mask = ndimage.binary_opening(mask, iterations=steps)
+    return opened
+
+
 def _sized(mask: Mask, scene: _Scene, limits_ml: tuple[float, float]) -> Mask | None:
     volume = float(np.count_nonzero(mask)) * scene.voxel_ml
     return mask if limits_ml[0] <= volume <= limits_ml[1] else None
@@ -212,7 +221,7 @@ def _kidney(scene: _Scene, sign: float) -> Mask | None:
             return None
         even = (scene.uptake > KIDNEY_EDGE * level) & (scene.uptake < KIDNEY_MOST * level)
         core = _component(where & even, tuple(int(s) for s in seed))
-        opened = ndimage.binary_opening(core, iterations=1)
+        opened = _opened(core, scene, 5.0)
         found = _sized(_component(opened) if opened.any() else core, scene, KIDNEY_ML)
         if found is not None or np.count_nonzero(core) * scene.voxel_ml > KIDNEY_ML[1]:
             return found
@@ -230,7 +239,7 @@ def _spleen(scene: _Scene, taken: Mask) -> Mask | None:
     level = float(np.quantile(scene.uptake[where], 0.95))
     if level < 1.8 * scene.body_mean:
         return None
-    mask = ndimage.binary_opening(where & (scene.uptake > SPLEEN_EDGE * level), iterations=1)
+    mask = _opened(where & (scene.uptake > SPLEEN_EDGE * level), scene, 5.0)
     return _sized(ndimage.binary_closing(_component(mask), iterations=1) & where, scene, SPLEEN_ML)
 
 
@@ -247,7 +256,7 @@ def _liver(scene: _Scene, taken: Mask) -> Mask | None:
         return None
     where = free & (lateral > -70) & (scene.z_mm < base + 60) & (scene.z_mm > base - 200)
     even = where & (scene.uptake > LIVER_EDGE * level) & (scene.uptake < 2.2 * level)
-    opened = ndimage.binary_opening(even, iterations=2)
+    opened = _opened(even, scene, 10.0)
     return _sized(ndimage.binary_closing(_component(opened), iterations=2) & where, scene, LIVER_ML)
 
 
