@@ -5,7 +5,13 @@ import pytest
 from scipy.ndimage import convolve
 
 from lutetia.dose.energies import decay_energy
-from lutetia.dose.kernel import absorbed_dose_map, dose_voxel_kernel, photon_dose_by_kernel, photon_voxel_kernel
+from lutetia.dose.kernel import (
+    absorbed_dose_map,
+    charged_particle_voxel_kernel,
+    dose_voxel_kernel,
+    photon_dose_by_kernel,
+    photon_voxel_kernel,
+)
 from lutetia.dose.local import local_absorbed_dose
 from lutetia.dose.montecarlo.voxels import photon_absorbed_dose
 from lutetia.dose.point_kernel import nuclide_energy_within
@@ -119,9 +125,10 @@ def test_map_is_local_plus_photons(volume):
         local_absorbed_dose(nuclide="Lu-177", **parts),
     )
     np.testing.assert_array_equal(total.values, photons.values + local.values)
-    # the same by the voxel S coefficients
-    s = dose_voxel_kernel("Lu-177", (5.0, 5.0, 5.0), (2, 2, 2))
-    np.testing.assert_allclose(total.values, s * 1e9 * 0.125, rtol=1e-5)
+    # the same by the kernels
+    energy = photon_voxel_kernel("Lu-177", (5.0, 5.0, 5.0), (2, 2, 2)).copy()
+    energy[2, 2, 2] += decay_energy("Lu-177").local_mev
+    np.testing.assert_allclose(total.values, energy * 1e9 * GY_PER_MEV_PER_G, rtol=1e-5)
 
 
 @pytest.mark.parametrize("nuclide", ["Lu-177", "I-131"])
@@ -151,20 +158,55 @@ def test_kernel_is_transport_in_water(volume, nuclide):
         assert ours == pytest.approx(mean, abs=4 * u + 0.015 * mean)
 
 
-def test_published_voxel_s_177lu(dose_rows):
-    """Agreement is loose on purpose: the published tables miss or exceed the energy of a decay by 2 to 10 %.
+@pytest.mark.parametrize("nuclide", ["Lu-177", "Y-90", "Ac-225"])
+def test_charged_particles_keep_their_energy_and_stay_near(nuclide):
+    spacing, half = (3.0, 2.5, 4.0), (7, 7, 7)
+    kernel = charged_particle_voxel_kernel(nuclide, spacing, half)
+    assert kernel.sum() == pytest.approx(decay_energy(nuclide).local_mev, rel=1e-9)
+    assert kernel.argmax() == kernel.size // 2
+    for axis in range(3):
+        np.testing.assert_allclose(kernel, np.flip(kernel, axis), atol=1e-15)
 
-    The first table has its centre voxel 3 % under the electrons' energy and yields of photons older or newer than
-    ICRP 107; ours holds the energy balance (tested above). No electron crosses a voxel's face in ours, so direct
-    neighbours are not compared.
+
+def test_177lu_electrons_stay_in_spect_voxels_and_90y_does_not():
+    inside = {
+        n: charged_particle_voxel_kernel(n, (4.8, 4.8, 4.8), (4, 4, 4))[4, 4, 4] / decay_energy(n).local_mev
+        for n in ("Lu-177", "Y-90")
+    }
+    # a cube of edge h loses about d S / (4 V) = 1.5 d / h of its energy, d the mean distance from emission to absorption:
+    # 0.25 mm for 177Lu (8 %), and 2.5 mm for 90Y (more than half, the series no longer holds)
+    assert 0.92 < inside["Lu-177"] < 0.97
+    assert inside["Y-90"] < 0.65
+
+
+def test_voxel_s_of_the_2_21_mm_table_177lu(dose_rows):
+    """Voxels that no electron reaches agree within 4 %. The table holds 138.9 keV within 3 x 3 x 3 voxels.
+
+    Electrons alone deposit 147 keV there. The 10 keV are missing in the middle voxel, 9 % of it. Edge neighbours are
+    reached by the ends of tracks only, of which our electrons without straggling have a tenth too few.
     """
+    h, rho, half = 2.21, 1.04, 6
+    ours = dose_voxel_kernel("Lu-177", (h,) * 3, (half,) * 3, rho) * 1e9
+    tolerance = {(0, 0, 0): 0.10, (0, 0, 1): 0.05, (0, 1, 1): 0.12}
     for row in dose_rows("voxel_s_lu177.csv"):
-        h, (i, j, k) = float(row["voxel_mm"]), (int(row[a]) for a in "ijk")
-        if max(i, j, k) == 1:
-            continue
-        ours = dose_voxel_kernel("Lu-177", (h, h, h), (20, 20, 20), float(row["density_g_per_ml"]))
-        value = ours[20 + i, 20 + j, 20 + k] * 1e9
-        assert value == pytest.approx(float(row["s_mgy_per_mbq_s"]), rel=0.35), row
+        if row["table"] == "lanconelli_type":
+            i, j, k = (int(row[a]) for a in "ijk")
+            value = ours[half + i, half + j, half + k]
+            assert value == pytest.approx(float(row["s_mgy_per_mbq_s"]), rel=tolerance.get((i, j, k), 0.05)), row
+
+
+def test_voxel_s_of_the_4_8_mm_table_177lu(dose_rows):
+    """That table is 16 to 23 % below ours and below the 2.21 mm table at a distance, and has 2 % too much energy near.
+
+    Photons at a distance are settled by the agreement with OpenDose, ANS-6.4.3 and the 2.21 mm table.
+    """
+    h, half = 4.7952, 21
+    ours = dose_voxel_kernel("Lu-177", (h,) * 3, (half,) * 3) * 1e9
+    for row in dose_rows("voxel_s_lu177.csv"):
+        if row["table"] == "pytheranostics":
+            ratio = ours[half, half, half + int(row["k"])] / float(row["s_mgy_per_mbq_s"])
+            low, high = (0.96, 1.0) if row["k"] == "0" else (1.15, 1.32)
+            assert low < ratio < high, row
 
 
 def test_units_and_grids_must_fit(volume):

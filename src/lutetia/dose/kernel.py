@@ -13,9 +13,9 @@ from scipy.stats import qmc
 
 from lutetia.dose.energies import decay_energy
 from lutetia.dose.local import LEAST_DENSITY_G_PER_ML, local_absorbed_dose, require_units
-from lutetia.dose.point_kernel import nuclide_energy_within
+from lutetia.dose.point_kernel import nuclide_electron_energy_within, nuclide_energy_within
 from lutetia.images.volume import Volume, require_same_grid
-from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G
+from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G, ML_PER_MM3
 
 NEAR: Final = 3
 """Voxels up to this many steps from the source are integrated ray by ray, others by quadrature."""
@@ -52,13 +52,15 @@ def _trace(points, directions, spacing, radii, energy, near):
     return tally / points.shape[0]
 
 
-def _near_energy(spacing_cm: NDArray[np.float64], nuclide: str) -> NDArray[np.float64]:
+def _near_energy(
+    spacing_cm: NDArray[np.float64], near: int, radii_cm: NDArray[np.float64], energy_mev: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Energy in the voxels up to ``near`` steps from the source, from a cumulative radial function."""
     sample = qmc.Sobol(5, seed=1).random(N_RAYS)
     z, phi = 2 * sample[:, 3] - 1, 2 * np.pi * sample[:, 4]
     s = np.sqrt(1 - z * z)
     directions = np.stack([s * np.cos(phi), s * np.sin(phi), z], axis=1)
-    radii, energy = nuclide_energy_within(nuclide)
-    tally = _trace(sample[:, :3], directions, spacing_cm, np.array(radii), np.array(energy), NEAR)
+    tally = _trace(sample[:, :3], directions, spacing_cm, np.array(radii_cm), np.array(energy_mev), near)
     # the kernel is even along each axis; averaging the mirror images removes most of the sampling noise
     for axis in range(3):
         tally = (tally + np.flip(tally, axis)) / 2
@@ -108,7 +110,7 @@ def _octant_energy(
     """Octant of non-negative steps of ``photon_voxel_kernel``, which is even along each axis. [MeV]"""
     spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
     octant = _far_energy(spacing_cm, half_size, nuclide)
-    near = _near_energy(spacing_cm, nuclide)[NEAR:, NEAR:, NEAR:]
+    near = _near_energy(spacing_cm, NEAR, *nuclide_energy_within(nuclide))[NEAR:, NEAR:, NEAR:]
     core = tuple(slice(min(NEAR, h) + 1) for h in reversed(half_size))
     octant[core] = near[core]
     result = octant.astype(np.float32)
@@ -136,21 +138,52 @@ def photon_voxel_kernel(
     return _mirrored(_octant_energy(nuclide, spacing_mm, half_size).astype(np.float64))
 
 
+def charged_particle_voxel_kernel(
+    nuclide: str, spacing_mm: tuple[float, float, float], half_size: tuple[int, int, int]
+) -> NDArray[np.float64]:
+    """Energy of electrons, alphas and recoil absorbed in each voxel of water per decay in the middle one. [MeV]
+
+    Electrons by the point kernel of our own transport, the rest where it is emitted. Parameters and shape as
+    ``photon_voxel_kernel``.
+    """
+    spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
+    radii, energy = nuclide_electron_energy_within(nuclide)
+    near = math.ceil(float(radii[-1] / spacing_cm.min())) + 1
+    core = _near_energy(spacing_cm, near, radii, energy)
+    core[near, near, near] += decay_energy(nuclide).local_mev - energy[-1]
+    kernel = np.zeros(tuple(2 * h + 1 for h in reversed(half_size)))
+    kept = [min(near, h) for h in reversed(half_size)]
+    outer = tuple(slice(h - k, h + k + 1) for h, k in zip(reversed(half_size), kept, strict=True))
+    kernel[outer] = core[tuple(slice(near - k, near + k + 1) for k in kept)]
+    return kernel
+
+
 def dose_voxel_kernel(
     nuclide: str,
     spacing_mm: tuple[float, float, float],
     half_size: tuple[int, int, int],
     density_g_per_ml: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Voxel S coefficients: absorbed dose in each voxel per decay in the middle one. [Gy/(Bq s)]
+    """Voxel S coefficients of all radiation: absorbed dose in each voxel per decay in the middle one. [Gy/(Bq s)]
 
-    Charged particles are absorbed in the middle voxel. The sum over all voxels times their mass is the energy of a
-    decay less what photons carry out of the kernel.
+    Uniform activity within the middle voxel, mean dose over each voxel, a uniform medium that is water but for its
+    density. The sum over all voxels times their mass is the energy of a decay less what leaves the kernel.
+
+    Parameters
+    ----------
+    nuclide : for example "Lu-177"; progeny are not included
+    spacing_mm : (x, y, z)
+    half_size : voxels to either side along (x, y, z)
+    density_g_per_ml : of the medium
+
+    Returns
+    -------
+    (2 hz + 1, 2 hy + 1, 2 hx + 1)
     """
-    spacing = tuple(s * density_g_per_ml for s in spacing_mm)
-    energy = photon_voxel_kernel(nuclide, (spacing[0], spacing[1], spacing[2]), half_size).copy()
-    energy[half_size[2], half_size[1], half_size[0]] += decay_energy(nuclide).local_mev
-    mass_g = float(np.prod(spacing_mm)) * 1e-3 * density_g_per_ml
+    sx, sy, sz = (s * density_g_per_ml for s in spacing_mm)
+    energy = photon_voxel_kernel(nuclide, (sx, sy, sz), half_size)
+    energy += charged_particle_voxel_kernel(nuclide, (sx, sy, sz), half_size)
+    mass_g = float(np.prod(spacing_mm)) * ML_PER_MM3 * density_g_per_ml
     return np.asarray(energy / mass_g * GY_PER_MEV_PER_G)
 
 
