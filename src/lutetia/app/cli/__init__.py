@@ -77,7 +77,7 @@ def run(
         typer.Option("--time-h", help="Hours after administration of each scan, in order, if DICOM has no dates."),
     ] = None,
     sensitivity: Annotated[
-        float | None, typer.Option("--sensitivity-cps-per-MBq", help="All heads together, peak window.")
+        float | None, typer.Option("--sensitivity-cps-per-MBq", help="Of one detector head, peak window.")
     ] = None,
     sensitivity_uncertainty: Annotated[
         float | None, typer.Option("--sensitivity-uncertainty-percent", help="Standard uncertainty (k=1).")
