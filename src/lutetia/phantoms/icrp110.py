@@ -119,4 +119,5 @@ def _hu(density: NDArray[np.float32]) -> NDArray[np.float32]:
 
     hu = np.arange(-1000.0, 3000.0, 0.5)
     table = np.maximum.accumulate(density_from_hu(hu))
-    return np.interp(density, table, hu).astype(np.float32)
+    values: NDArray[np.float32] = np.interp(density, table, hu).astype(np.float32)
+    return values
