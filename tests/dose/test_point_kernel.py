@@ -28,10 +28,10 @@ def test_cumulative_from_nothing_to_all(energy_mev):
 @pytest.mark.parametrize("energy_mev", [0.06, 0.113, 0.208, 0.364, 0.662])
 def test_first_millimetres_are_the_unscattered_photons(energy_mev):
     # dF/dr -> mu_en at r -> 0, independent of the transport; at 1 mm scattered photons (nearly a share mu r of those
-    # unscattered) add some, so 2 to 5 % more is expected; free-electron Compton transfer is up to 3 % lower at 60 keV
+    # unscattered) add some, so 2 to 5 % more is expected; free-electron Compton transfer is 1.3 % lower at 60 keV
     mu_en = float(mass_energy_absorption_cm2_per_g("water", energy_mev))
     slope = float(absorbed_fraction_within(energy_mev, np.array([0.1]))[0]) / 0.1
-    assert 0.97 * mu_en < slope < 1.05 * mu_en
+    assert 0.985 * mu_en < slope < 1.05 * mu_en
 
 
 @pytest.mark.parametrize("energy_mev", [0.025, 0.055, 0.113, 0.208, 0.3645, 2.2])

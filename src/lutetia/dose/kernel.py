@@ -193,7 +193,7 @@ def photon_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume, 
     The kernel reaches over the whole volume. Water stands for all tissues on the photons' way, and the absorbed energy
     per mass is taken to be that of water: mass energy-absorption coefficients of soft tissues and water differ by less
     than 2 % at 100 to 400 keV, so the density of the target cancels. In lung the dose is a few per cent off, in bone
-    below 150 keV more.
+    below 150 keV more. Voxels of air (below 0.05 g/mL) get no dose.
 
     Raises
     ------
