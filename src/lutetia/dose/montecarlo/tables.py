@@ -24,8 +24,8 @@ class PhotonTables:
 
     ``interaction`` is photoelectric + incoherent + pair; coherent scattering, which moves no energy and mostly points
     forward, is left out. ``absorption`` is the energy given to electrons per path and energy as this transport samples
-    it (free-electron Compton scattering), so that energy is conserved exactly; bound electrons would make it
-    1.3 % larger in water at 60 to 80 keV, 0.9 % at 113 keV and 0.4 % at 208 keV. ``photo`` and ``pair`` are shares of ``interaction``.
+    it (free-electron Compton scattering), so that energy is conserved exactly; bound electrons would make it 1.3 % larger
+    in water at 60 to 80 keV, 0.9 % at 113 keV and 0.4 % at 208 keV. ``photo`` and ``pair`` are shares of ``interaction``.
     """
 
     log_least: float
