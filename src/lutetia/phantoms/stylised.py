@@ -2,7 +2,7 @@
 
 The phantom's axes are DICOM's: +x to the patient's left, +y to the back, +z to the head; the origin lies at the base of
 the trunk. Arms are absent. Each organ with a reference mass is scaled isotropically about its centre until it has that
-mass after organs that lie in it have taken their share.
+mass after organs that lie in it have taken their share. Heart, stomach and bladder, with contents, are as published.
 """
 
 import csv
@@ -20,6 +20,7 @@ from lutetia.images.grid import Grid
 from lutetia.images.regions import Kind, Region, Regions, Side
 from lutetia.images.volume import Volume
 from lutetia.physics.materials import density_from_hu
+from lutetia.units import ML_PER_MM3
 
 Sex = Literal["male", "female"]
 Coordinates = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
@@ -29,6 +30,10 @@ DENSITY_G_PER_ML: Final[dict[str, float]] = {
 }  # fmt: skip
 """ICRU 46 organs; homogeneous skeleton and lung of ORNL/TM-8381."""
 AIR_HU: Final = -1000.0
+EVEN_STEPS: Final = 1.22074408460575947536 ** -np.arange(1.0, 4.0)
+"""Powers of the root of x^4 = x + 1: multiples of them, modulo 1, fill a box evenly."""
+FITTED_RELATIVE: Final = 3e-4
+"""Organs are scaled until their axes change by less than this."""
 MM: Final = 10.0
 
 
@@ -115,7 +120,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 @lru_cache(maxsize=2)
 def stylised_anatomy(sex: Sex) -> Anatomy:
-    """Adult anatomy with organs of reference mass (within 3 % on grids of 3 mm and finer).
+    """Adult anatomy with organs of reference mass (within 0.5 % by their equations, 3 % on grids of 2.5 mm and finer).
 
     References
     ----------
@@ -147,33 +152,77 @@ def _shape(entry: Mapping[str, str], scale: NDArray[np.float64]) -> Shape:
 
 
 def body_grid(anatomy: Anatomy, spacing_mm: float, *, frame_of_reference_uid: str = "") -> Grid:
-    """Grid of cubic voxels over the trunk from mid-thigh to the neck."""
+    """Grid of cubic voxels over the trunk, from 6 cm below it to the neck."""
     a, b = anatomy.shapes[0].axes_mm[:2]
     top = 2 * anatomy.shapes[0].axes_mm[2]
     low, high = np.array([-a - 12, -b - 12, -60.0]), np.array([a + 12, b + 12, top + 70])
     size = [int(np.ceil(v)) for v in (high - low) / spacing_mm]
+    # half a voxel in, so that the solids' flat ends lie between voxel centres
+    centre = low + spacing_mm / 2
     return Grid(
         size=(size[0], size[1], size[2]),
         spacing_mm=(spacing_mm, spacing_mm, spacing_mm),
-        origin_mm=(float(low[0]), float(low[1]), float(low[2])),
+        origin_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
         frame_of_reference_uid=frame_of_reference_uid,
     )
 
 
 def _fitted(anatomy: Anatomy) -> Anatomy:
-    """Scale every organ that has a reference mass about its centre, until the visible voxels have it."""
-    grid = body_grid(anatomy, 2.5)
+    """Scale every organ that has a reference mass about its centre, until the part of it that shows has that mass."""
+    fitted = {s.region: s for s in anatomy.shapes if s.reference}
     for _ in range(5):
-        labels, names = _labels(anatomy, grid, np.eye(4))
-        volumes = np.bincount(labels.ravel(), minlength=len(names) + 1) * grid.voxel_ml
         mass: dict[str, float] = {}
-        for shape in {s.region: s for s in anatomy.shapes if s.reference}.values():
-            own = volumes[names.index(shape.region) + 1] * DENSITY_G_PER_ML[shape.material]
-            mass[shape.reference] = mass.get(shape.reference, 0.0) + float(own)
+        for region, shape in fitted.items():
+            own = region_volume_ml(anatomy, region) * DENSITY_G_PER_ML[shape.material]
+            mass[shape.reference] = mass.get(shape.reference, 0.0) + own
         factor = {name: (anatomy.reference_g[name] / mass[name]) ** (1 / 3) for name in mass}
+        if max(abs(f - 1) for f in factor.values()) < FITTED_RELATIVE:
+            break
         shapes = tuple(_grown(s, factor.get(s.reference, 1.0)) for s in anatomy.shapes)
         anatomy = replace(anatomy, shapes=shapes)
     return anatomy
+
+
+def region_volume_ml(anatomy: Anatomy, region: str, *, n_points: int = 2**17) -> float:
+    """Volume of the part of a region that later solids leave, without voxels. [mL]
+
+    The share of evenly spread points that lie in it; right to about 0.3 % for thin organs, 0.02 % for spheres.
+
+    Parameters
+    ----------
+    anatomy : the body
+    region : name of an organ or lesion
+    n_points : in the box around the region
+
+    Raises
+    ------
+    InputError
+        The body has no such region.
+
+    References
+    ----------
+    Points: the additive recurrence of irrational numbers, Niederreiter H. Bull Am Math Soc 84 (1978) 957-1041,
+    doi:10.1090/S0002-9904-1978-14532-7.
+    """
+    own = [s for s in anatomy.shapes if s.region == region]
+    if not own:
+        raise InputError(
+            f"No region {region!r} in the body; there are {sorted({s.region for s in anatomy.shapes})}."
+        )
+    low = np.min([np.subtract(s.centre_mm, s.axes_mm) for s in own], axis=0)
+    high = np.max([np.add(s.centre_mm, s.axes_mm) for s in own], axis=0)
+    width = high - low
+    x, y, z = (low + width * ((0.5 + np.arange(n_points)[:, None] * EVEN_STEPS) % 1.0)).T
+    inside, body = np.zeros(n_points, bool), np.zeros(n_points, bool)
+    for shape in anatomy.shapes:
+        if np.any(np.abs(np.subtract(shape.centre_mm, (low + high) / 2)) > shape.axes_mm + width / 2):
+            continue
+        covered = shape.contains(x, y, z)
+        if shape.region == "remainder":
+            body |= covered
+        # nothing sticks out of the body, and later solids lie on top
+        inside = inside | (covered & body) if shape.region == region else inside & ~covered
+    return float(inside.mean() * np.prod(width)) * ML_PER_MM3
 
 
 def _grown(shape: Shape, factor: float) -> Shape:

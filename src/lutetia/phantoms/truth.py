@@ -14,8 +14,8 @@ from lutetia.physics.materials import hu_materials, material_index_from_hu
 from lutetia.units import GY_PER_MEV_PER_G, MBQ_H_PER_BQ_S, MBQ_PER_BQ, S_PER_H
 
 METHOD: Final = (
-    "charged particles: exact time-integrated activity x energy / mass; photons: Monte Carlo in the true densities "
-    "({n:.0e} histories, {spacing:g} mm voxels)"
+    "charged particles: exact time-integrated activity x energy / mass, none leaves its region; "
+    "photons: Monte Carlo in the true densities ({n:.0e} histories, {spacing:g} mm voxels)"
 )
 
 
@@ -45,7 +45,7 @@ def true_doses(
     Parameters
     ----------
     patient : the virtual patient
-    spacing_mm : grid of the photon transport; masses come from a finer one
+    spacing_mm : grid of the photon transport; masses come from the anatomy's equations
     n_histories, seed : of the Monte Carlo
     """
     body = rasterise(patient.anatomy, body_grid(patient.anatomy, spacing_mm))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lutetia.dose.energies import decay_energy
 from lutetia.errors import InputError
 from lutetia.images.acquisition import Administration
-from lutetia.phantoms.stylised import Anatomy, Sex, Shape, body_grid, rasterise, stylised_anatomy
+from lutetia.phantoms.stylised import DENSITY_G_PER_ML, Anatomy, Sex, Shape, region_volume_ml, stylised_anatomy
 from lutetia.physics.nuclides import nuclide
 from lutetia.units import BQ_PER_MBQ, GBQ_PER_BQ, GY_PER_MEV_PER_G, S_PER_H
 
@@ -78,11 +78,11 @@ def _lesions(anatomy: Anatomy, rng: np.random.Generator) -> list[Shape]:
     liver, spine = anatomy.shape_of("liver"), anatomy.shape_of("red marrow")
     lx, ly, lz = liver.axes_mm
     sites = [
-        ("liver", np.array([-0.52 * lx, 0.0, liver.centre_mm[2] + 0.15 * lz])),
+        ("liver", np.array([-0.65 * lx, -0.05 * ly, liver.centre_mm[2] + 0.4 * lz])),
         ("soft", np.array([0.25 * lx, 0.15 * ly, liver.centre_mm[2] - 1.5 * lz])),
-        ("liver", np.array([-0.3 * lx, -0.35 * ly, liver.centre_mm[2] + 0.62 * lz])),
+        ("liver", np.array([-0.33 * lx, -0.48 * ly, liver.centre_mm[2] + 0.54 * lz])),
         ("bone", np.array([0.0, spine.centre_mm[1], 0.55 * spine.centre_mm[2]])),
-        ("liver", np.array([-0.68 * lx, 0.3 * ly, liver.centre_mm[2] - 0.45 * lz])),
+        ("liver", np.array([-0.78 * lx, -0.1 * ly, liver.centre_mm[2] - 0.3 * lz])),
         ("soft", np.array([-0.25 * lx, 0.05 * ly, liver.centre_mm[2] - 2.0 * lz])),
         ("bone", np.array([0.0, spine.centre_mm[1], 1.3 * spine.centre_mm[2]])),
         ("soft", np.array([0.1 * lx, -0.2 * ly, liver.centre_mm[2] - 2.6 * lz])),
@@ -110,13 +110,11 @@ def _table() -> dict[str, dict[str, str]]:
         return {row["region"]: row for row in csv.DictReader(file)}
 
 
-def region_masses_g(anatomy: Anatomy, spacing_mm: float = 2.5) -> dict[str, float]:
-    """Mass of every region on a fine grid. [g]"""
-    found = rasterise(anatomy, body_grid(anatomy, spacing_mm))
+def region_masses_g(anatomy: Anatomy) -> dict[str, float]:
+    """Mass of every organ and lesion, from its equations and not from voxels. [g]"""
+    materials = {s.region: s.material for s in anatomy.shapes if s.region != "remainder"}
     return {
-        region.name: float(found.density.values[found.regions.labels == label].sum(dtype=np.float64))
-        * found.density.grid.voxel_ml
-        for label, region in found.regions.table.items()
+        name: region_volume_ml(anatomy, name) * DENSITY_G_PER_ML[material] for name, material in materials.items()
     }
 
 
