@@ -45,7 +45,7 @@ class CameraSettings:
 class ReconstructionSettings:
     """How raw projections become images."""
 
-    iterations: int = 8
+    iterations: int = 6
     subsets: int = 6
     scatter: Literal["auto", "tew", "dew", "none"] = "auto"
     photopeak_mev: float | None = None

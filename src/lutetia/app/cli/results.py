@@ -18,8 +18,10 @@ def print_result(document: dict[str, Any]) -> None:
 
     console = Console()
     known = any(region.get("truth_Gy") is not None for region in document["regions"])
-    heads = ["region", "mass\ng", "T½ eff\nh", "TIA\nMBq h", "dose\nGy", "dose\nGy/GBq"]
-    table = Table(title="Mean absorbed doses; ± is the standard uncertainty (k=1)", title_justify="left")
+    heads = ["region", "mass\ng", "T½\nh", "TIA\nMBq h", "dose\nGy", "Gy per\nGBq"]
+    table = Table(
+        pad_edge=False, title="Mean absorbed doses; ± is the standard uncertainty (k=1)", title_justify="left"
+    )
     for head in [*heads, *(["truth\nGy", "diff\n%"] if known else [])]:
         table.add_column(head, justify="left" if head == "region" else "right", no_wrap=True)
     for region in document["regions"]:
