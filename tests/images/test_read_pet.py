@@ -1,0 +1,125 @@
+"""PET to Bq/mL and SUV: units, slopes per slice and the three ways of decay correction."""
+
+import math
+from datetime import datetime, timedelta
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from lutetia.errors import DicomError, MissingDataError
+from lutetia.images.dicom.pet import read_pet
+
+T_HALF = 4062.6  # 68Ga, ICRP 107: 67.71 min
+RATE = math.log(2) / T_HALF
+START = datetime(2026, 3, 1, 0, 20)
+INJECTION = datetime(2026, 2, 28, 23, 50)  # the day, and the month, before
+FRAME_S = 120.0
+
+
+def pet_series(folder, *, correction="START", change=None):
+    """Three slices, each with its own slope, the second bed 2 min after the first; values worth 1000 Bq/mL at START."""
+    files = []
+    for k in range(3):
+        when = START + timedelta(seconds=FRAME_S * (k // 2))
+        ds = pydicom.Dataset()
+        ds.file_meta = pydicom.dataset.FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.128", generate_uid()
+        ds.Modality, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = "PT", "1.2.3", "1.2.9"
+        ds.Rows = ds.Columns = 4
+        ds.PixelSpacing, ds.ImageOrientationPatient = [4.0, 4.0], [1, 0, 0, 0, 1, 0]
+        ds.ImagePositionPatient = [0, 0, 3.0 * k]
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.HighBit, ds.PixelRepresentation, ds.SamplesPerPixel = 15, 0, 1
+        ds.PhotometricInterpretation = "MONOCHROME2"
+        ds.Units, ds.DecayCorrection = "BQML", correction
+        ds.AcquisitionDate, ds.AcquisitionTime = when.strftime("%Y%m%d"), when.strftime("%H%M%S")
+        ds.SeriesDate, ds.SeriesTime = "20260305", "120000"  # rewritten later
+        ds.ActualFrameDuration = int(FRAME_S * 1000)
+        average = math.log(RATE * FRAME_S / -math.expm1(-RATE * FRAME_S)) / RATE
+        ds.FrameReferenceTime = ((when - START).total_seconds() + average) * 1000
+        ds.PatientWeight, ds.PatientSize, ds.PatientSex = 70, 1.75, "M"
+        item = pydicom.Dataset()
+        item.RadionuclideTotalDose, item.RadionuclideHalfLife = 150e6, T_HALF
+        item.RadiopharmaceuticalStartTime = INJECTION.strftime("%H%M%S")
+        ds.RadiopharmaceuticalInformationSequence = [item]
+        ds.RescaleSlope, ds.RescaleIntercept = 0.5 + 0.25 * k, 0
+        ds.PixelData = np.full((4, 4), round(1000 / float(ds.RescaleSlope)), np.uint16).tobytes()
+        if change is not None:
+            change(ds)
+        files.append(folder / f"{k}.dcm")
+        ds.save_as(files[-1], enforce_file_format=True)
+    return files
+
+
+def test_every_slice_has_its_own_slope(tmp_path):
+    image = read_pet(pet_series(tmp_path))
+    np.testing.assert_allclose(image.volume.values, 1000, rtol=1e-3)  # rounding of the stored values
+    assert image.volume.unit == "Bq/mL"
+
+
+def test_start_is_computed_back_from_the_frames(tmp_path):
+    found = read_pet(pet_series(tmp_path)).start_time
+    # the series time was rewritten; rounding of DS to 16 characters leaves less than a second
+    assert abs((found - START).total_seconds()) < 1
+
+
+def test_suv_follows_from_weight_activity_and_time(tmp_path):
+    image = read_pet(pet_series(tmp_path))
+    left = 150e6 * math.exp(-RATE * (START - INJECTION).total_seconds())  # closed form, across midnight
+    assert image.suv_bw_g_per_ml == pytest.approx(70e3 / left, rel=1e-4)
+    lean = 1.10 * 70 - 128 * (70 / 175) ** 2  # James 1976, men
+    assert image.suv_lbm_g_per_ml == pytest.approx(70e3 / left * lean / 70, rel=1e-4)
+
+
+def test_correction_to_the_injection_is_taken_to_the_start(tmp_path):
+    image = read_pet(pet_series(tmp_path, correction="ADMIN"))
+    factor = math.exp(-RATE * (START - INJECTION).total_seconds())
+    np.testing.assert_allclose(image.volume.values, 1000 * factor, rtol=1e-3)
+
+
+def test_no_correction_is_made_good_for_each_bed(tmp_path):
+    image = read_pet(pet_series(tmp_path, correction="NONE"))
+    during = RATE * FRAME_S / -math.expm1(-RATE * FRAME_S)
+    np.testing.assert_allclose(image.volume.values[0], 1000 * during, rtol=1e-3)
+    np.testing.assert_allclose(image.volume.values[2], 1000 * during * math.exp(RATE * FRAME_S), rtol=1e-3)
+
+
+def test_injected_activity_in_mbq_is_recognised(tmp_path):
+    def in_mbq(ds):
+        ds.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose = 150
+
+    image = read_pet(pet_series(tmp_path, change=in_mbq))
+    assert any("read as MBq" in w for w in image.warnings)
+    assert image.suv_bw_g_per_ml == pytest.approx(70e3 / 150e6 / math.exp(-RATE * 1800), rel=1e-3)
+
+
+def test_without_weight_there_is_no_suv(tmp_path):
+    image = read_pet(pet_series(tmp_path, change=lambda ds: setattr(ds, "PatientWeight", None)))
+    assert image.suv_bw_g_per_ml is None
+    assert any("No SUV" in w for w in image.warnings)
+
+
+def test_philips_counts_need_their_factor(tmp_path):
+    def counts(ds):
+        ds.Units = "CNTS"
+        block = ds.private_block(0x7053, "Philips PET Private Group", create=True)
+        block.add_new(0x09, "DS", "2.0")
+
+    np.testing.assert_allclose(read_pet(pet_series(tmp_path, change=counts)).volume.values, 2000, rtol=1e-3)
+
+
+@pytest.mark.parametrize("units", ["CNTS", "PROPCPS", "GML"])
+def test_other_units_are_refused(tmp_path, units):
+    with pytest.raises(DicomError, match=r"Units \(0054,1001\)"):
+        read_pet(pet_series(tmp_path, change=lambda ds: setattr(ds, "Units", units)))
+
+
+def test_missing_half_life_is_named(tmp_path):
+    def without(ds):
+        del ds.RadiopharmaceuticalInformationSequence[0].RadionuclideHalfLife
+
+    with pytest.raises(MissingDataError, match=r"\(0018,1075\)"):
+        read_pet(pet_series(tmp_path, correction="NONE", change=without))
