@@ -1,18 +1,20 @@
-"""Opening a DICOM file with errors that name it."""
+"""Opening DICOM files with errors that name them, and values of headers that are not what they should be."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.sequence import Sequence as Items
 
 from lutetia.errors import DicomError
 
 
 def open_dicom(path: Path) -> FileDataset:
-    """Read one file whole.
+    """Read one file whole; elements that cannot be decoded are dropped, and so count as missing.
 
     Raises
     ------
@@ -20,9 +22,69 @@ def open_dicom(path: Path) -> FileDataset:
         It is no DICOM, or cannot be read.
     """
     try:
-        return pydicom.dcmread(path)
-    except (InvalidDicomError, OSError, ValueError, EOFError, KeyError, AttributeError) as error:
+        dataset = pydicom.dcmread(path)
+    except Exception as error:  # a broken header makes the parser raise whatever it likes
         raise DicomError(f"{path.name}: not readable as DICOM ({type(error).__name__}).") from error
+    drop_undecodable(dataset)
+    return dataset
+
+
+def drop_undecodable(dataset: Dataset) -> tuple[str, ...]:
+    """Delete the elements, at any depth, whose bytes are no value of their type; their tags."""
+    return tuple(_drop(dataset))
+
+
+def _drop(dataset: Dataset) -> Iterator[str]:
+    for tag in list(dataset.keys()):
+        try:
+            value = dataset[tag].value
+        except Exception:  # as above: values are decoded when they are first touched
+            del dataset[tag]
+            yield f"({tag.group:04X},{tag.element:04X})"
+            continue
+        if isinstance(value, Items):
+            for item in value:
+                yield from _drop(item)
+
+
+def number(dataset: Any, keyword: str) -> float | None:
+    """A single finite number; None when it is missing, empty or something else."""
+    found = numbers(dataset, keyword, 1)
+    return None if found is None else found[0]
+
+
+def numbers(dataset: Any, keyword: str, n: int | None = None) -> tuple[float, ...] | None:
+    """``n`` finite numbers (any count when None); None when they are missing, empty or something else."""
+    value = dataset.get(keyword)
+    if value is None or isinstance(value, bytes):
+        return None
+    listed = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
+    try:
+        found = tuple(float(v) for v in listed)
+    except (TypeError, ValueError):
+        return None
+    if not found or not np.all(np.isfinite(found)) or (n is not None and len(found) != n):
+        return None
+    return found
+
+
+def items(dataset: Any, keyword: str) -> list[Any]:
+    """Items of a sequence; none when it is missing or no sequence."""
+    value = dataset.get(keyword)
+    return list(value) if isinstance(value, Items) else []
+
+
+def first_item(dataset: Any, keyword: str) -> Any:
+    """First item of a sequence; an empty data set when there is none."""
+    return (items(dataset, keyword) or [Dataset()])[0]
+
+
+def image_type(dataset: Any) -> tuple[str, str, str]:
+    """First three values of Image Type (0008,0008), empty where it has fewer."""
+    value = dataset.get("ImageType") or ()
+    listed = [str(value)] if isinstance(value, str) else [str(v) for v in value]
+    padded = [*listed, "", "", ""]
+    return padded[0], padded[1], padded[2]
 
 
 def pixels(dataset: FileDataset, path: Path) -> NDArray[Any]:
@@ -37,7 +99,9 @@ def pixels(dataset: FileDataset, path: Path) -> NDArray[Any]:
     if data is None:
         raise DicomError(f"{path.name}: Pixel Data (7FE0,0010) is missing.")
     expected = expected_length(dataset)
-    if not dataset.file_meta.TransferSyntaxUID.is_compressed and len(data) < expected:
+    if expected is None:
+        raise DicomError(f"{path.name}: Rows (0028,0010) or Columns (0028,0011) is missing.")
+    if not is_compressed(dataset) and len(data) < expected:
         raise DicomError(
             f"{path.name}: truncated: Pixel Data (7FE0,0010) holds {len(data)} bytes, expected {expected} for "
             f"{dataset.get('NumberOfFrames', 1)} frames of {dataset.Rows} x {dataset.Columns}."
@@ -48,8 +112,20 @@ def pixels(dataset: FileDataset, path: Path) -> NDArray[Any]:
         raise DicomError(f"{path.name}: pixel data cannot be decoded ({type(error).__name__}: {error}).") from error
 
 
-def expected_length(dataset: pydicom.Dataset) -> int:
-    """Bytes of uncompressed pixel data that the header announces."""
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    per_pixel = int(dataset.get("BitsAllocated") or 16) / 8 * int(dataset.get("SamplesPerPixel") or 1)
-    return int(frames * int(dataset.Rows) * int(dataset.Columns) * per_pixel)
+def is_compressed(dataset: FileDataset) -> bool:
+    """Whether the pixel data are compressed; an unknown transfer syntax is taken for compressed."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    try:
+        return bool(syntax is None or syntax.is_compressed)
+    except (ValueError, AttributeError):
+        return True
+
+
+def expected_length(dataset: pydicom.Dataset) -> int | None:
+    """Bytes of uncompressed pixel data that the header announces; None when it does not say."""
+    rows, columns = number(dataset, "Rows"), number(dataset, "Columns")
+    if not rows or not columns:
+        return None
+    frames = number(dataset, "NumberOfFrames") or 1.0
+    bits = (number(dataset, "BitsAllocated") or 16.0) * (number(dataset, "SamplesPerPixel") or 1.0)
+    return int(frames * rows * columns * bits / 8)
