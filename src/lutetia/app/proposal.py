@@ -68,7 +68,13 @@ def write_proposal(found: Inspection, target: Path) -> None:
     if target.exists():
         raise InputError(f"--case {target} exists; choose another name.")
     folder = os.path.relpath(found.path.resolve(), target.resolve().parent)
-    text = yaml.safe_dump(case_document(found.case, folder=folder), sort_keys=False, allow_unicode=True)
+    document = case_document(found.case, folder=folder)
+    undated = {s.series_instance_uid for s in found.index.series if s.start_time is None}
+    for scan in document["scans"]:
+        if undated & set(scan["images"]):
+            # the place to fill in what DICOM does not say
+            scan.setdefault("time_h", None)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     head = "# Proposed by lutetia inspect: fill in what is null, check the rest. Keys: docs/reference/case.md\n"
     target.write_text(head + text, "utf-8")
 

@@ -1,5 +1,6 @@
 """The ``inspect`` command: what a folder holds, as JSON or as tables."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +58,37 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
     }
 
 
+def _windows(series: SeriesInfo) -> str:
+    return ", ".join(f"{low * KEV_PER_MEV:.0f}-{high * KEV_PER_MEV:.0f}" for low, high in series.energy_windows_mev)
+
+
 def _row(series: SeriesInfo, number: int, frames: dict[str, str]) -> list[str]:
-    windows = ", ".join(f"{a * KEV_PER_MEV:.0f}-{b * KEV_PER_MEV:.0f}" for a, b in series.energy_windows_mev)
     frame = frames.setdefault(series.frame_of_reference_uid, chr(ord("A") + len(frames) % 26))
     return [
         str(number),
-        series.patient_key,
+        series.patient_key.removeprefix("patient "),
         series.role,
         f"{series.start_time:%Y-%m-%d %H:%M}" if series.start_time else "no date",
         str(series.n_files),
         "x".join(map(str, series.size)) if series.size else "-",
-        "x".join(f"{v:.3g}" for v in series.voxel_mm) if series.voxel_mm else "-",
-        windows or "-",
+        "x".join(f"{v:.2f}" for v in series.voxel_mm) if series.voxel_mm else "-",
         series.unit or "-",
         frame if series.frame_of_reference_uid else "-",
     ]
+
+
+def _remarks(found: Inspection) -> Iterator[str]:
+    """Energy windows and problems, one line each."""
+    for number, series in enumerate(found.index.series, 1):
+        if series.energy_windows_mev:
+            yield f"series {number}: energy windows {_windows(series)} keV"
+    for problem in found.index.problems:
+        yield f"[yellow]problem:[/yellow] {problem}"
+    for number, series in enumerate(found.index.series, 1):
+        for problem in series.problems:
+            yield f"[yellow]series {number}:[/yellow] {problem}"
+    for name, reason in found.index.unreadable:
+        yield f"[red]unreadable:[/red] {name}: {reason}"
 
 
 def print_inspection(found: Inspection, case_path: Path | None) -> None:
@@ -80,18 +97,14 @@ def print_inspection(found: Inspection, case_path: Path | None) -> None:
     from rich.table import Table
 
     console, frames = Console(), dict[str, str]()
-    heads = ("#", "patient", "role", "start", "files", "size", "voxel / mm", "windows / keV", "unit", "frame")
-    table = Table(*heads, title=f"{found.index.n_files} files")
+    table = Table(title=f"{found.index.n_files} files", title_justify="left", pad_edge=False)
+    for head in ("#", "patient", "role", "start", "files", "size", "voxel / mm", "unit", "frame"):
+        table.add_column(head, no_wrap=head in {"role", "start", "size", "unit"})
     for number, series in enumerate(found.index.series, 1):
         table.add_row(*_row(series, number, frames))
     console.print(table)
-    for problem in found.index.problems:
-        console.print(f"[yellow]problem:[/yellow] {problem}", highlight=False)
-    for number, series in enumerate(found.index.series, 1):
-        for problem in series.problems:
-            console.print(f"[yellow]series {number}:[/yellow] {problem}", highlight=False)
-    for name, reason in found.index.unreadable:
-        console.print(f"[red]unreadable:[/red] {name}: {reason}", highlight=False)
+    for line in _remarks(found):
+        console.print(line, highlight=False)
     if found.case is not None and case_path is None:
         console.print("Write a case file with: lutetia inspect PATH --case case.yaml", highlight=False)
     elif case_path is not None:
