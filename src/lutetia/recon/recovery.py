@@ -14,6 +14,8 @@ from lutetia.recon.projector import SpectSystem
 from lutetia.recon.reconstruct import BedReconstruction, Reconstruction, join_beds
 from lutetia.recon.stitch import place_onto
 
+LEAST_KEPT: Final = 0.05
+"""No region is corrected to less than this share of what was measured."""
 VIEW_STEP: Final = 4
 """Every so many views are projected for the counting uncertainty."""
 
@@ -84,17 +86,20 @@ def recovery_by_reprojection(
     _require_regions(reconstruction.volume.grid, occupancy, measured)
     observed = {name: float(measured[name]) for name in occupancy}
     unit = _counts_per_unit(reconstruction, occupancy, observed)
-    current, recovery = dict(observed), dict.fromkeys(observed, 1.0)
+    current = dict(observed)
     for step in range(iterations):
         image = sum((np.float32(current[n] * unit) * occupancy[n] for n in occupancy), np.float32(0))
         again = _reconstructed(reconstruction, np.asarray(image, dtype=np.float32))
         means = region_means(again, occupancy)
         for name, value in current.items():
-            if value > 0 and means[name] > 0:
-                recovery[name] = means[name] / (value * unit)
-        current = {name: observed[name] / recovery[name] for name in observed}
+            seen = means[name] / unit
+            if value > 0 and seen > 0:
+                # spill-out is a loss in proportion, spill-in an amount: the error is divided by the share kept, at most 1
+                better = value + (observed[name] - seen) / min(seen / value, 1.0)
+                current[name] = max(better, LEAST_KEPT * observed[name])
         if progress is not None:
             progress(f"Partial-volume correction {step + 1} of {iterations}", (step + 1) / iterations)
+    recovery = {name: observed[name] / value if value > 0 else 1.0 for name, value in current.items()}
     return Recovery(measured_over_true=recovery, corrected=current, iterations=iterations)
 
 

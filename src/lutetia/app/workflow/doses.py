@@ -35,6 +35,8 @@ DRAWN_BOUNDARY_MM: Final = 0.5
 """Systematic error assumed of a drawn outline (k=1)."""
 AUTOMATIC_BOUNDARY_VOXELS: Final = 0.5
 """The same of an outline found from SPECT, in SPECT voxels."""
+SPILL_IN: Final = 1.15
+"""Measured over true activity above which a region's dose carries a warning."""
 METHOD: Final = "charged particles of the region's own decays by mass, photons by point kernel in water"
 
 
@@ -201,7 +203,8 @@ def _region_dose(
         calibration=case.camera.sensitivity_relative_uncertainty,
         fit=None if fit.standard_uncertainty_bq_s is None else fit.standard_uncertainty_bq_s / tia,
         volume=_volume_uncertainty(case, regions, region, maps.dose),
-        recovery_coefficient=float(np.mean(known)) if known else None,
+        # the scan that needed the largest correction
+        recovery_coefficient=max(known, key=lambda r: abs(1 - r)) if known else None,
         scatter_to_primary=scatter,
     )
     relative = None if fit.standard_uncertainty_bq_s is None else combined(budget)
@@ -222,12 +225,19 @@ def _region_dose(
         dvh_dose_gy=doses,
         dvh_volume_fraction=fractions,
         cross_checks=checks,
-        warnings=_dose_warnings(case, fit, relative),
+        warnings=_dose_warnings(case, fit, relative, known),
     )
 
 
-def _dose_warnings(case: Case, fit: CurveFit, relative: float | None) -> tuple[str, ...]:
+def _dose_warnings(
+    case: Case, fit: CurveFit, relative: float | None, recoveries: Sequence[float]
+) -> tuple[str, ...]:
     told = []
+    spill = max(recoveries, default=1.0)
+    if spill > SPILL_IN:
+        told.append(
+            f"Up to {100 * (1 - 1 / spill):.0f} % of what was measured in it came from its neighbours; judge with care."
+        )
     if relative is None:
         told.append("The uncertainty of this dose is unknown, since that of its activities is.")
     elif case.camera.sensitivity_relative_uncertainty is None and fit.standard_uncertainty_bq_s is not None:

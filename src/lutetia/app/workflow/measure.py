@@ -113,7 +113,7 @@ def measure_scan(
     counting: dict[str, float] = {}
     if scan.reconstruction is not None and max(means.values()) > 0:
         if case.partial_volume_correction:
-            found = recovery_by_reprojection(scan.reconstruction, seen, means, iterations=1)
+            found = recovery_by_reprojection(scan.reconstruction, seen, means, iterations=2)
             recovery, means = dict(found.measured_over_true), dict(found.corrected)
         counting = count_uncertainty(scan.reconstruction, seen, means)
     progress(f"Measured {scan.loaded.label}", 1.0)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lutetia.errors import DicomError
-from lutetia.images.dicom.nm import energy_windows
+from lutetia.images.dicom.nm_header import energy_windows
 from lutetia.images.dicom.open import first_item, image_type, items, number, numbers
 from lutetia.images.dicom.radiopharmaceutical import AdministrationHints, administration_hints
 from lutetia.images.dicom.times import acquisition_start
