@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pydicom
 
 from lutetia.errors import DicomError, InputError
-from lutetia.images.dicom.open import drop_undecodable, expected_length, first_item, is_compressed, numbers
+from lutetia.images.dicom.open import drop_undecodable, expected_length, first_item, is_plain, numbers
 from lutetia.images.dicom.series import EMISSION, Header, SeriesInfo, frame_of, role_of, series_info
 
 __all__ = ["DicomIndex", "SeriesInfo", "index_dicom"]
@@ -17,6 +17,10 @@ __all__ = ["DicomIndex", "SeriesInfo", "index_dicom"]
 Progress = Callable[[str, float], None]
 
 PREAMBLE: Final = 128
+ELEMENT_HEADER: Final = 12
+IMPLICIT_HEADER: Final = 8
+"""Bytes of tag, type and length before pixel data, with the type explicit and implicit."""
+
 LEAST_COVERED: Final = 0.6
 """Share of the camera's field along the patient that a CT should cover; fields often reach past the CT on one side."""
 
@@ -87,22 +91,32 @@ def _header(file: Path) -> Header | None:
         with file.open("rb") as stream:
             start = stream.read(PREAMBLE + 4)
             size = stream.seek(0, os.SEEK_END)
+            if start[PREAMBLE:] != b"DICM":
+                if _bare_dicom(start):
+                    raise DicomError(
+                        "DICOM without its 128-byte preamble; have it written again by a DICOM program"
+                    )
+                return None
+            stream.seek(0)
+            dataset = _parsed(stream)
+            after_header = size - stream.tell()
     except OSError as error:
         raise DicomError(f"cannot be read ({error.strerror})") from error
-    if start[PREAMBLE:] != b"DICM":
-        if _bare_dicom(start):
-            raise DicomError("DICOM without its 128-byte preamble; have it written again by a DICOM program")
-        return None
-    try:
-        dataset = pydicom.dcmread(file, stop_before_pixels=True)
-    except Exception as error:  # a broken header makes the parser raise whatever it likes
-        raise DicomError(f"broken DICOM header ({type(error).__name__})") from error
     undecodable = drop_undecodable(dataset)
     if not dataset.get("SOPClassUID"):
         raise DicomError("broken DICOM header (no SOP Class UID)")
     expected = expected_length(dataset)
-    truncated = expected is not None and not is_compressed(dataset) and size < expected
+    before_pixels = ELEMENT_HEADER if dataset.original_encoding[0] is False else IMPLICIT_HEADER
+    truncated = expected is not None and is_plain(dataset) and after_header < before_pixels + expected
     return Header(path=file, size_bytes=size, dataset=dataset, truncated=truncated, undecodable=undecodable)
+
+
+def _parsed(stream: BinaryIO) -> Any:
+    """Data set up to the pixel data, where the stream is left."""
+    try:
+        return pydicom.dcmread(stream, stop_before_pixels=True)
+    except Exception as error:  # a broken header makes the parser raise whatever it likes
+        raise DicomError(f"broken DICOM header ({type(error).__name__})") from error
 
 
 def _bare_dicom(start: bytes) -> bool:

@@ -101,7 +101,7 @@ def pixels(dataset: FileDataset, path: Path) -> NDArray[Any]:
     expected = expected_length(dataset)
     if expected is None:
         raise DicomError(f"{path.name}: Rows (0028,0010) or Columns (0028,0011) is missing.")
-    if not is_compressed(dataset) and len(data) < expected:
+    if is_plain(dataset) and len(data) < expected:
         raise DicomError(
             f"{path.name}: truncated: Pixel Data (7FE0,0010) holds {len(data)} bytes, expected {expected} for "
             f"{dataset.get('NumberOfFrames', 1)} frames of {dataset.Rows} x {dataset.Columns}."
@@ -112,13 +112,13 @@ def pixels(dataset: FileDataset, path: Path) -> NDArray[Any]:
         raise DicomError(f"{path.name}: pixel data cannot be decoded ({type(error).__name__}: {error}).") from error
 
 
-def is_compressed(dataset: FileDataset) -> bool:
-    """Whether the pixel data are compressed; an unknown transfer syntax is taken for compressed."""
+def is_plain(dataset: FileDataset) -> bool:
+    """Whether pixel data lie in the file as they are, neither compressed nor deflated; no when it does not say."""
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     try:
-        return bool(syntax is None or syntax.is_compressed)
+        return bool(syntax is not None and not syntax.is_compressed and not syntax.is_deflated)
     except (ValueError, AttributeError):
-        return True
+        return False
 
 
 def expected_length(dataset: pydicom.Dataset) -> int | None:
