@@ -93,6 +93,33 @@ def test_mixed_series_are_refused(tmp_path):
         read_ct(files)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ImagePositionPatient": None}, r"Image Position \(Patient\) \(0020,0032\) is missing"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0.9, 0.1]}, "ImageOrientationPatient is"),
+        ({"PixelSpacing": [2, 2.5]}, "PixelSpacing is"),
+        ({"RescaleSlope": None}, r"Rescale Slope \(0028,1053\)|Rescale Slope None"),
+        ({"RescaleType": "US"}, r"Rescale Type \(0028,1054\) is US"),
+        ({"Modality": "MR"}, "modality MR"),
+    ],
+)
+def test_what_is_wrong_with_a_slice_is_named(tmp_path, change, message):
+    files = series(tmp_path)
+    changed(files[2], **change)
+    with pytest.raises(DicomError, match=rf"{files[2].name}.*({message})"):
+        read_ct(files)
+
+
+def test_a_tilted_gantry_is_named(tmp_path):
+    files = series(tmp_path)
+    for k, file in enumerate(files):
+        x, y, z = pydicom.dcmread(file).ImagePositionPatient
+        changed(file, ImagePositionPatient=[x, float(y) + 0.8 * k, z])
+    with pytest.raises(DicomError, match="tilted gantry"):
+        read_ct(files)
+
+
 def test_truncated_slice_is_named(tmp_path):
     files = series(tmp_path)
     files[1].write_bytes(files[1].read_bytes()[:-40])

@@ -7,12 +7,15 @@ from typing import Any, Final
 import numpy as np
 
 from lutetia.errors import DicomError
-from lutetia.images.dicom.open import open_dicom, pixels
+from lutetia.images.dicom.open import number, numbers, open_dicom, pixels
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 
 UNEVEN_MM: Final = 0.02
 """Slice distances may differ by this, for positions are rounded in DICOM. [mm]"""
+
+SHARED: Final = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6}
+"""What the slices of a series have in common, and how many numbers that is."""
 
 AIR_HU: Final = -1024.0
 """Nothing is thinner than air; lower stored values are padding."""
@@ -27,13 +30,8 @@ def slice_stack(datasets: Sequence[Any], names: Sequence[str]) -> tuple[Grid, li
         Slices of several series, sizes or orientations, double or missing ones, or a tilted gantry.
     """
     first = datasets[0]
-    for attribute in ("SeriesInstanceUID", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
-        for dataset, name in zip(datasets, names, strict=True):
-            if dataset.get(attribute) is None or not _same(dataset.get(attribute), first.get(attribute)):
-                raise DicomError(
-                    f"{name}: {attribute} is {dataset.get(attribute)}, in {names[0]} {first.get(attribute)}; the slices "
-                    "of one series share it."
-                )
+    for dataset, name in zip(datasets, names, strict=True):
+        _require_like_first(dataset, first, name, names[0])
     across = np.array(first.ImageOrientationPatient[:3], dtype=float)
     down = np.array(first.ImageOrientationPatient[3:], dtype=float)
     normal = np.cross(across, down)
@@ -41,7 +39,7 @@ def slice_stack(datasets: Sequence[Any], names: Sequence[str]) -> tuple[Grid, li
     along = positions @ normal
     order = np.argsort(along, kind="stable")
     steps = np.diff(along[order])
-    spacing = float(np.median(steps)) if steps.size else float(first.get("SliceThickness") or 1.0)
+    spacing = float(np.median(steps)) if steps.size else _thickness_mm(first, names[0])
     _require_even(steps, spacing, [names[i] for i in order])
     drift = positions[order] - positions[order[0]] - np.outer(along[order] - along[order[0]], normal)
     if np.abs(drift).max() > 1.0:
@@ -61,10 +59,31 @@ def slice_stack(datasets: Sequence[Any], names: Sequence[str]) -> tuple[Grid, li
     return grid, [int(i) for i in order]
 
 
-def _same(value: Any, other: Any) -> bool:
-    if isinstance(value, str | int):
-        return bool(value == other)
-    return bool(np.allclose(np.asarray(value, dtype=float), np.asarray(other, dtype=float), atol=1e-4))
+def _thickness_mm(dataset: Any, name: str) -> float:
+    """Thickness of a single slice. [mm]"""
+    thickness = number(dataset, "SliceThickness")
+    if not thickness or thickness < 0:
+        raise DicomError(f"{name}: a single slice without Slice Thickness (0018,0050).")
+    return thickness
+
+
+def _require_like_first(dataset: Any, first: Any, name: str, first_name: str) -> None:
+    """Raise DicomError unless a slice has a position and shares series, size, pixels and orientation with the first."""
+    if numbers(dataset, "ImagePositionPatient", 3) is None:
+        raise DicomError(
+            f"{name}: Image Position (Patient) (0020,0032) is missing; expected single slices with one."
+        )
+    if dataset.get("SeriesInstanceUID") != first.get("SeriesInstanceUID"):
+        raise DicomError(
+            f"{name}: SeriesInstanceUID (0020,000E) is not that of {first_name}; slices of one series share it."
+        )
+    for attribute, n in SHARED.items():
+        value, wanted = numbers(dataset, attribute, n), numbers(first, attribute, n)
+        if value is None or wanted is None or not np.allclose(value, wanted, atol=1e-4):
+            raise DicomError(
+                f"{name}: {attribute} is {dataset.get(attribute)}, in {first_name} {first.get(attribute)}; the slices "
+                "of one series share it."
+            )
 
 
 def _require_even(steps: Any, spacing: float, names: Sequence[str]) -> None:
@@ -97,10 +116,14 @@ def read_ct(files: Sequence[Path]) -> Volume:
     datasets = [open_dicom(path) for path in files]
     names = [path.name for path in files]
     for dataset, name in zip(datasets, names, strict=True):
-        if dataset.get("Modality") != "CT" or dataset.get("RescaleSlope") is None:
+        slope, unit = number(dataset, "RescaleSlope"), str(dataset.get("RescaleType") or "HU")
+        if dataset.get("Modality") != "CT" or slope is None or number(dataset, "RescaleIntercept") is None:
             raise DicomError(
-                f"{name}: modality {dataset.get('Modality')}; expected CT with Rescale Slope (0028,1053)."
+                f"{name}: modality {dataset.get('Modality')}, Rescale Slope {slope}; expected CT with Rescale Slope "
+                "(0028,1053) and Intercept (0028,1052)."
             )
+        if not unit.startswith("HU"):
+            raise DicomError(f"{name}: Rescale Type (0028,1054) is {unit}; expected HU.")
     grid, order = slice_stack(datasets, names)
     values = np.empty(grid.shape, np.float32)
     for k, i in enumerate(order):
