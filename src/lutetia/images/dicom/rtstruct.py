@@ -1,5 +1,6 @@
 """Contours of an RTSTRUCT to regions on the voxels of its images."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,10 +9,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lutetia.errors import DicomError, GridError
-from lutetia.images.dicom.open import open_dicom
+from lutetia.images.dicom.open import items, number, numbers, open_dicom
 from lutetia.images.dicom.overlay import merged_regions
 from lutetia.images.grid import Grid
 from lutetia.images.regions import Regions
+
+CLOSED: Final = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", ""})
+"""Geometric types that enclose voxels; points and open lines do not."""
+
+NO_TISSUE: Final = frozenset({"EXTERNAL", "SUPPORT", "MARKER", "ISOCENTER", "REGISTRATION"})
+"""Interpreted types of structures that are neither organs nor lesions."""
 
 PLANE_TOLERANCE: Final = 0.5
 """A contour belongs to the slice whose centre lies within this share of the slice distance."""
@@ -41,8 +48,9 @@ def read_rtstruct(path: Path, grid: Grid) -> Regions:
     """Regions of an RTSTRUCT on a grid whose slices are parallel to the contours.
 
     A voxel belongs to a structure when its centre lies within the contours of its plane; a contour within another cuts
-    a hole. Structures of interpreted type EXTERNAL, SUPPORT and markers are left out. Where structures overlap, the
-    smaller one keeps the voxels.
+    a hole. Structures of interpreted type EXTERNAL, SUPPORT and markers, and those drawn in other frames of reference,
+    are left out. Where structures overlap, the smaller one keeps the voxels. Nothing is interpolated between contours:
+    slices without one are told.
 
     Raises
     ------
@@ -54,52 +62,68 @@ def read_rtstruct(path: Path, grid: Grid) -> Regions:
     dataset = open_dicom(path)
     if dataset.get("Modality") != "RTSTRUCT":
         raise DicomError(f"{path.name}: modality {dataset.get('Modality')}; expected RTSTRUCT.")
-    _require_frame(dataset, grid, path)
-    names = {
-        int(s.ROINumber): str(s.get("ROIName") or f"ROI {s.ROINumber}") for s in dataset.StructureSetROISequence
-    }
-    skipped = {
-        int(o.ReferencedROINumber)
-        for o in dataset.get("RTROIObservationsSequence") or []
-        if str(o.get("RTROIInterpretedType") or "")
-        in {"EXTERNAL", "SUPPORT", "MARKER", "ISOCENTER", "REGISTRATION"}
-    }
-    masks, warnings = [], []
-    for item in dataset.get("ROIContourSequence") or []:
-        number = int(item.ReferencedROINumber)
-        if number in skipped or number not in names:
+    names = _names(dataset, grid, path)
+    masks: list[tuple[str, NDArray[np.bool_]]] = []
+    warnings: list[str] = []
+    for item in items(dataset, "ROIContourSequence"):
+        roi = number(item, "ReferencedROINumber")
+        if roi not in names:
             continue
-        mask, off = _filled(item, grid)
-        masks.append((names[number], mask))
-        if off:
-            warnings.append(f"Structure {names[number]!r}: {off} contours lie between or outside the slices.")
+        mask, off = _filled(item, grid, f"{path.name}: structure {names[roi]!r}")
+        masks.append((names[roi], mask))
+        warnings += _told(names[roi], mask, off)
     return merged_regions(grid, masks, source="RTSTRUCT", warnings=warnings, path=path)
 
 
-def _require_frame(dataset: Any, grid: Grid, path: Path) -> None:
-    frames = {
-        str(s.get("ReferencedFrameOfReferenceUID") or "") for s in dataset.get("StructureSetROISequence") or []
+def _names(dataset: Any, grid: Grid, path: Path) -> dict[float | None, str]:
+    """Names of the structures that may be tissue and lie in the grid's frame of reference, by ROI number."""
+    skipped = {
+        number(o, "ReferencedROINumber")
+        for o in items(dataset, "RTROIObservationsSequence")
+        if str(o.get("RTROIInterpretedType") or "") in NO_TISSUE
     }
+    structures = items(dataset, "StructureSetROISequence")
+    if not structures:
+        raise DicomError(f"{path.name}: Structure Set ROI Sequence (3006,0020) is missing or empty.")
     own = grid.frame_of_reference_uid
-    if own and frames - {""} and own not in frames:
+    near = [s for s in structures if not own or str(s.get("ReferencedFrameOfReferenceUID") or own) == own]
+    if not near:
         raise GridError(
             f"{path.name}: its contours are in another frame of reference (3006,0024) than the image; give the contours "
             "that were drawn on this CT."
         )
+    numbered = {number(s, "ROINumber"): str(s.get("ROIName") or "") for s in near}
+    return {n: name or f"ROI {n:g}" for n, name in numbered.items() if n is not None and n not in skipped}
 
 
-def _filled(item: Any, grid: Grid) -> tuple[NDArray[np.bool_], int]:
+def _told(name: str, mask: NDArray[np.bool_], off: int) -> Iterator[str]:
+    """Warnings about the contours of one structure."""
+    if off:
+        yield f"Structure {name!r}: {off} contours lie between or outside the slices."
+    filled = np.flatnonzero(mask.any(axis=(1, 2)))
+    empty = int(filled[-1] - filled[0] + 1 - filled.size) if filled.size else 0
+    if empty:
+        yield (
+            f"Structure {name!r}: {empty} slices between its contours have none and count as outside; its volume may be "
+            "too small."
+        )
+
+
+def _filled(item: Any, grid: Grid, where: str) -> tuple[NDArray[np.bool_], int]:
     """Mask of one structure, and the number of contours that fit no slice."""
     mask = np.zeros(grid.shape, np.bool_)
     off = 0
-    for contour in item.get("ContourSequence") or []:
-        if contour.get("ContourGeometricType") not in {"CLOSED_PLANAR", "CLOSED_PLANAR_XOR", None}:
+    for contour in items(item, "ContourSequence"):
+        if str(contour.get("ContourGeometricType") or "") not in CLOSED:
             continue
-        points = np.asarray(contour.ContourData, dtype=float).reshape(-1, 3)
-        index = grid.index(points)
-        depth = float(index[:, 2].mean())
-        k = round(depth)
-        if len(points) < 3 or not 0 <= k < grid.size[2] or np.ptp(index[:, 2]) > PLANE_TOLERANCE:
+        data = numbers(contour, "ContourData") or ()
+        if len(data) % 3:
+            raise DicomError(
+                f"{where}: Contour Data (3006,0050) has {len(data)} numbers; expected triplets x, y, z."
+            )
+        index = grid.index(np.asarray(data, dtype=float).reshape(-1, 3))
+        k = round(float(index[:, 2].mean())) if len(index) else -1
+        if len(index) < 3 or not 0 <= k < grid.size[2] or np.ptp(index[:, 2]) > PLANE_TOLERANCE:
             off += 1
             continue
         _toggle_inside(mask[k], np.ascontiguousarray(index[:, 0]), np.ascontiguousarray(index[:, 1]))
