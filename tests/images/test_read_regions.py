@@ -127,6 +127,16 @@ def test_label_map_of_a_whole_body_model(shared_data):
         ("PTV4140", "ptv4140", "other"),
         ("remainder", "remainder", "remainder"),
         ("something new", "something new", "other"),
+        ("Bowel_Small", "small intestine", "organ"),  # TG-263
+        ("Glnd_Submand_L", "submandibular gland left", "organ"),
+        ("LKidney", "kidney left", "organ"),
+        ("Rechte Niere", "kidney right", "organ"),
+        ("Liver met 1", "lesion liver 1", "lesion"),
+        ("lesion01", "lesion 1", "lesion"),
+        ("liver minus GTV", "liver minus gtv", "other"),  # what is left of the liver is no lesion
+        ("PTV lesion 1", "ptv lesion 1", "other"),
+        ("metal artefact", "metal artefact", "other"),
+        ("", "unnamed", "other"),
     ],
 )
 def test_names_in_standard_terms(spelling, name, kind):
@@ -134,11 +144,36 @@ def test_names_in_standard_terms(spelling, name, kind):
     assert (region.name, region.kind) == (name, kind)
 
 
+WORDS = [
+    "kidney",
+    "L",
+    "right",
+    "GTV",
+    "lesion",
+    "2",
+    "01",
+    "PTV",
+    "liver",
+    "minus",
+    "vertebrae",
+    "L1",
+    "lung",
+    "BoneMarrow",
+]
+
+
 @given(
     st.sampled_from(["kidney left", "liver", "spleen", "lesion 3", "red marrow", "lung right", "urinary bladder"])
 )
 def test_standard_terms_stand_for_themselves(name):
     assert standard_region(name, "x").name == name
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join) | st.text(max_size=12))
+def test_a_name_once_standardised_stays(name):
+    once = standard_region(name, "x")
+    assert standard_region(once.name, "x").name == once.name
+    assert once.original_name == name
 
 
 def test_taken_names_get_a_number():
