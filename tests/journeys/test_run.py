@@ -12,6 +12,11 @@ import numpy as np
 import pydicom
 import pytest
 
+from lutetia.images.grid import Grid
+from lutetia.images.nifti import write_nifti
+from lutetia.images.regions import Region, Regions
+from lutetia.images.volume import Volume
+
 REGION_KEYS = {
     "region", "kind", "mass_g", "time_integrated_activity_MBq_h", "u_time_integrated_activity_MBq_h",
     "effective_half_life_h", "extrapolated_fraction", "absorbed_dose_Gy", "u_absorbed_dose_Gy",
@@ -280,3 +285,36 @@ def test_a_real_patient(shared_data, tmp_path, lutetia):
     for side in ("left", "right"):
         assert 0.0 < doses[f"kidney {side}"] < 0.81 + 3 * 0.32
     assert "spleen" in doses
+
+
+def test_quantitative_nifti_with_labels(tmp_path, lutetia, case_file):
+    """Images and labels from research software: three scans in Bq/mL, no CT, no DICOM."""
+    grid = Grid(size=(24, 20, 16), spacing_mm=(4.0, 4.0, 4.0), origin_mm=(-46.0, -38.0, -30.0))
+    labels = np.zeros(grid.shape, np.int16)
+    labels[4:12, 4:12, 4:12] = 1
+    table = {1: Region(name="liver", kind="organ", source="test", original_name="liver")}
+    write_nifti(Regions(grid=grid, labels=labels, table=table), tmp_path / "labels.nii.gz")
+    rate = math.log(2) / 60.0
+    for hours in (4, 24, 72):
+        values = np.where(labels == 1, 1e5 * math.exp(-rate * hours), 1.0).astype(np.float32)
+        write_nifti(Volume(grid=grid, values=values, unit="Bq/mL"), tmp_path / f"at{hours}.nii")
+    path = case_file(
+        {
+            "administration": {"nuclide": "Lu-177", "agent": "177Lu-DOTATATE", "activity_MBq": 7400},
+            "registration": "none",
+            "regions": ["labels.nii.gz"],
+            "scans": [
+                {"label": f"{h} h", "images": [f"at{h}.nii"], "time_h": h, "unit": "Bq/mL"} for h in (4, 24, 72)
+            ],
+        }
+    )
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    code, document, _ = lutetia("run", path, "--out", out)
+    assert code == 0, document
+    liver = next(r for r in document["regions"] if r["region"] == "liver")
+    # closed forms: A0/k with A0 = 1e5 Bq/mL x 32.768 mL, k = ln2/60 h
+    assert liver["effective_half_life_h"] == pytest.approx(60, rel=1e-3)
+    assert liver["time_integrated_activity_MBq_h"] == pytest.approx(1e5 * 32.768e-6 / rate, rel=1e-3)
+    assert any("density" in w for w in document["warnings"])
+    assert not (out / "dicom").exists()
+    assert (out / "report.pdf").stat().st_size > 10_000

@@ -38,7 +38,7 @@ def write_all(
     write_pdf(content, figures, folder / "report.pdf")
     progress("Writing NIfTI and DICOM", 0.6)
     _write_nifti(content, folder / "nifti")
-    if reference.ct_files or reference.emission_files[0].suffix != ".gz":
+    if reference.ct_files or not reference.emission_files[0].name.endswith((".nii", ".nii.gz")):
         _write_dicom(content, reference, folder / "dicom")
     provenance = {**content.provenance, "warnings": list(content.warnings)}
     (folder / "provenance.json").write_text(json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", "utf-8")
