@@ -77,7 +77,6 @@ def test_regions_carry_their_names(tmp_path: Path, name: str) -> None:
 
 
 def test_regions_round_trip(tmp_path: Path) -> None:
-    pytest.importorskip("lutetia.images.region_names")
     path = write_nifti(regions(), tmp_path / "r.nii.gz")
     back = read_nifti_labels(path, grid=GRID.moved_to_frame("1.2.3"))
     assert back.grid.same_as(GRID)
@@ -108,7 +107,6 @@ def test_totalsegmentator_names_shipped_are_those_of_its_files(shared_data: Path
 
 
 def test_labels_of_one_name_become_one_region(tmp_path: Path) -> None:
-    pytest.importorskip("lutetia.images.region_names")
     path = write_nifti(regions(), tmp_path / "r.nii.gz")
     joined = read_nifti_labels(path, {2: "liver", 300: "liver"})
     assert [region.name for region in joined.table.values()] == ["liver"]
@@ -117,7 +115,6 @@ def test_labels_of_one_name_become_one_region(tmp_path: Path) -> None:
 
 
 def test_totalsegmentator_volumes(shared_data: Path) -> None:
-    pytest.importorskip("lutetia.images.region_names")
     regions = read_nifti_labels(shared_data / "totalsegmentator_example" / "example_seg_fast_force_split.nii.gz")
     # liver, spleen, kidneys as counted when the data were chosen (SOURCE.txt beside the file): rounded to 1 mL
     assert regions.volume_ml("liver") == pytest.approx(1126, abs=0.6)

@@ -7,12 +7,11 @@ import pydicom
 import pytest
 
 from lutetia.images.acquisition import Projections
+from lutetia.images.dicom import nm
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 from lutetia.recon.camera import read_camera
 from lutetia.recon.reconstruct import ReconSettings, reconstruct_bed_in_detail
-
-nm = pytest.importorskip("lutetia.images.dicom.nm", reason="the reader of projections is not here yet")
 
 
 def _ct(folder) -> Volume:
