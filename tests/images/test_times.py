@@ -18,6 +18,7 @@ from lutetia.images.dicom.times import acquisition_start, injection_time, parse_
         ("20260302", "10", datetime(2026, 3, 2, 10)),
         ("2026.03.02", "10:15:00", datetime(2026, 3, 2, 10, 15)),  # ACR-NEMA
         ("20260302", "235960", datetime(2026, 3, 2, 23, 59, 59)),  # leap second
+        ("00010101", "101500", None),  # an anonymiser's placeholder
         ("", "101500", None),
         ("20260302", "", None),
         (None, None, None),
@@ -35,6 +36,22 @@ def test_what_is_no_date_is_refused(date, time):
 
 def test_datetime_with_zone_is_the_clock_of_the_hospital():
     assert parse_datetime("20260302101500.5+0100") == datetime(2026, 3, 2, 10, 15, 0, 500000)
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("+0100", datetime(2026, 3, 1, 0, 15)),
+        ("-0500", datetime(2026, 2, 28, 18, 15)),
+        ("+0545", datetime(2026, 3, 1, 5)),
+        ("", datetime(2026, 2, 28, 23, 15)),  # the object's own zone is unknown
+    ],
+)
+def test_a_zone_is_converted_to_that_of_the_object(zone, expected):
+    assert parse_datetime("20260228231500+0000", zone) == expected
+    made = dataset(AcquisitionDateTime="20260228231500+0000", TimezoneOffsetFromUTC=zone)
+    assert acquisition_start(made) == expected
+    assert injection_time(dataset(RadiopharmaceuticalStartDateTime="20260228231500+0000"), None, zone) == expected
 
 
 def dataset(**attributes):

@@ -49,7 +49,8 @@ def administration_hints(dataset: Any, modality: str, start: datetime | None) ->
     else:
         problems.append("no administered activity (0018,1074)")
     try:
-        time = injection_time(item, start if modality == "PT" else None)
+        zone = dataset.get("TimezoneOffsetFromUTC")
+        time = injection_time(item, start if modality == "PT" else None, zone)
     except DicomError as error:
         time = None
         problems.append(str(error))
