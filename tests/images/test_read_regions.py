@@ -4,6 +4,7 @@ import tarfile
 from datetime import datetime
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,41 @@ def test_dose_written_is_read_back(tmp_path):
     found = read_rtdose(path)
     assert found.grid.same_as(GRID)
     np.testing.assert_allclose(found.values, values, atol=40 / 65535)  # one stored step
+
+
+def test_dose_frames_that_run_down_lie_where_they_lay(tmp_path):
+    values = np.random.default_rng(1).random(GRID.shape).astype(np.float32) * 40
+    path = write_rtdose(Volume(grid=GRID, values=values, unit="Gy"), tmp_path / "rd.dcm", identity=IDENTITY)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = dataset.pixel_array[::-1].tobytes()
+    dataset.ImagePositionPatient = GRID.position_mm((0, 0, GRID.size[2] - 1)).tolist()
+    dataset.GridFrameOffsetVector = [-4.0 * k for k in range(GRID.size[2])]
+    dataset.save_as(path)
+    found = read_rtdose(path)
+    for index in ((0, 0, 0), (39, 35, 7), (4, 5, 2)):
+        i, j, k = np.rint(found.grid.index(GRID.position_mm(index))).astype(int)
+        assert found.values[k, j, i] == pytest.approx(values[index[::-1]], abs=40 / 65535)  # one stored step
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"DoseUnits": "RELATIVE"}, "Dose Units RELATIVE"),
+        ({"DoseGridScaling": None}, r"Dose Grid Scaling \(3004,000E\)"),
+        ({"GridFrameOffsetVector": [0, 4, 8, 12, 16, 20, 24, 29]}, r"\(3004,000C\) is uneven"),
+        ({"GridFrameOffsetVector": [0, 4]}, r"\(3004,000C\) has not one number for each of 8 frames"),
+        ({"ImagePositionPatient": None}, r"\(0020,0032\)"),
+    ],
+)
+def test_what_is_wrong_with_a_dose_is_named(tmp_path, change, message):
+    dose = Volume(grid=GRID, values=np.ones(GRID.shape, np.float32), unit="Gy")
+    path = write_rtdose(dose, tmp_path / "rd.dcm", identity=IDENTITY)
+    dataset = pydicom.dcmread(path)
+    for keyword, value in change.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path)
+    with pytest.raises(DicomError, match=rf"rd\.dcm: .*{message}"):
+        read_rtdose(path)
 
 
 def test_planning_contours_of_a_thorax(shared_data, tmp_path):

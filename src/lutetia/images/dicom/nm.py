@@ -313,8 +313,7 @@ def _duration_s(dataset: Any) -> float | None:
     """Live times of the views of one head together. [s]"""
     rotation = first_item(dataset, "RotationInformationSequence")
     duration, views = frame_duration_s(rotation), number(rotation, "NumberOfFramesInRotation")
-    heads = number(dataset, "NumberOfDetectors") or 1.0
-    return duration * views / heads if duration is not None and views else None
+    return duration * views if duration is not None and views else None
 
 
 def _real_world(dataset: Any, warnings: list[str], name: str) -> tuple[np.float32, np.float32, str]:
