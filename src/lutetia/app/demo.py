@@ -1,5 +1,6 @@
 """The demonstration: a virtual patient from raw DICOM to doses, beside the known truth."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,18 @@ def run_demo(out: Path | None, *, seed: int, sex: str, force: bool, progress: Pr
     if not 0 <= seed < 10000:
         raise InputError(f"--seed {seed}: expected 0 to 9999.")
     work = Path(tempfile.mkdtemp(prefix="lutetia-demo-"))
-    target = work / "report" if out is None else out
+    done = False
+    try:
+        document = _demonstrated(work, work / "report" if out is None else out, seed, sex, force, progress)
+        done = True
+    finally:
+        # with a folder of the user's own for the results, the images are not left behind
+        if out is not None or not done:
+            shutil.rmtree(work, ignore_errors=True)
+    return document
+
+
+def _demonstrated(work: Path, target: Path, seed: int, sex: str, force: bool, progress: Progress) -> dict[str, Any]:
     refuse_unsafe_output(target, inputs=(), force=force)
     patient = draw_patient(seed, "female" if sex == "female" else "male")
     acquired = acquire(patient, work, progress=lambda text, f: progress(text, 0.4 * f))
