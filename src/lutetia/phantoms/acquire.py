@@ -5,12 +5,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lutetia.errors import InputError
 from lutetia.images.acquisition import EnergyWindow, Equipment, Projections
 from lutetia.images.dicom.write_common import Identity, uid_from
 from lutetia.images.dicom.write_ct import write_ct_series
@@ -70,6 +72,12 @@ class AcquisitionSettings:
     ct_noise_hu: float = 12.0
     fine_mm: float = 2.4
 
+    def __post_init__(self) -> None:
+        if self.n_views < 2 or self.n_views % 2:
+            raise InputError(f"{self.n_views} views cannot be shared by two heads; give an even number.")
+        if not self.bed_centres_mm:
+            raise InputError("An acquisition needs at least one bed; bed_centres_mm is empty.")
+
 
 SMALL: Final = AcquisitionSettings(
     pixel_mm=9.6,
@@ -101,7 +109,7 @@ def acquire(
     *,
     time_h: Sequence[float] = (4.0, 24.0, 48.0, 168.0),
     settings: AcquisitionSettings | None = None,
-    n_histories: int = 3_000_000,
+    n_histories: int = 1_000_000,
     progress: Progress | None = None,
 ) -> AcquiredCase:
     """Image a virtual patient at several times and write what a hospital would have.
@@ -116,7 +124,15 @@ def acquire(
     time_h : hours after administration
     settings : of camera and CT
     n_histories : of the Monte Carlo in the truth
+    progress : told what is done, and the fraction done
+
+    Raises
+    ------
+    InputError
+        The times are missing, not after administration or not increasing.
     """
+    if not time_h or min(time_h) <= 0 or any(b <= a for a, b in pairwise(time_h)):
+        raise InputError(f"Scans need increasing times after administration, got {list(time_h)} h.")
     settings = settings or AcquisitionSettings()
     rng = np.random.default_rng([patient.seed, 17])
     told = progress or (lambda _text, _fraction: None)
@@ -183,7 +199,7 @@ def _session(
     """One visit: CT, then the beds one after the other."""
     given = patient.administration
     if given.time is None:
-        raise ValueError("A virtual patient has a time of administration.")
+        raise InputError("The virtual patient has no time of administration; scans need one to be dated.")
     start = given.time + timedelta(hours=hours)
     frame = uid_from(f"virtual {patient.seed} {patient.sex} frame {number}")
     identity = Identity(

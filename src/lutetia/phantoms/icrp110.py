@@ -18,6 +18,7 @@ from lutetia.images.grid import Grid
 from lutetia.images.regions import Kind, Region, Regions, Side
 from lutetia.images.volume import Volume
 from lutetia.phantoms.stylised import Rasterised
+from lutetia.physics.materials import density_from_hu
 
 Phantom = Literal["AM", "AF"]
 
@@ -38,15 +39,25 @@ ORGANS: Final[dict[str, tuple[int, ...]]] = {
     "brain": (61,),
     "thyroid": (132,),
     "urinary bladder": (137, 138),
+    "stomach": (72, 73),
+    "gallbladder": (70, 71),
+    "bone": tuple(range(13, 57)),
 }
-"""Organ numbers of ICRP 110, table A.1."""
+"""Organ numbers of ICRP 110, table A.1. Stomach and bladders with their contents; bone is the whole skeleton with its
+marrow, which the phantom does not resolve."""
 
 
 def import_icrp110(archive: Path, phantom: Phantom) -> Rasterised:
     """Regions in standard terms, density and CT numbers of a phantom.
 
     The grid is LPS: +x to the left, +y to the back, +z to the head, its middle at the origin. CT numbers are those of the
-    density by inversion of the Schneider conversion, so that the phantom can be imaged like the stylised one.
+    density by inversion of the Schneider conversion, so that the phantom can be imaged like the stylised one. The archive
+    does not state an orientation; that of the organs decides it.
+
+    Parameters
+    ----------
+    archive : the zip file of GATE inputs
+    phantom : AM for the adult male, AF for the adult female
 
     Raises
     ------
@@ -54,6 +65,11 @@ def import_icrp110(archive: Path, phantom: Phantom) -> Rasterised:
         The archive is not there, or lacks a part.
     InputError
         A part has another size than the phantom.
+
+    References
+    ----------
+    ICRP Publication 110. Adult reference computational phantoms. Ann ICRP 39(2) (2009),
+    doi:10.1016/j.icrp.2009.09.001.
     """
     if not archive.is_file():
         raise MissingDataError(f"{archive}: no such archive; ICRP 110 phantoms are read from a copy of your own.")
@@ -115,8 +131,6 @@ def _regions(grid: Grid, numbers: NDArray[np.uint16]) -> Regions:
 
 def _hu(density: NDArray[np.float32]) -> NDArray[np.float32]:
     """CT numbers whose Schneider density is the given one."""
-    from lutetia.physics.materials import density_from_hu
-
     hu = np.arange(-1000.0, 3000.0, 0.5)
     table = np.maximum.accumulate(density_from_hu(hu))
     values: NDArray[np.float32] = np.interp(density, table, hu).astype(np.float32)

@@ -59,8 +59,10 @@ class Shape:
             shell = (u**2 + v**2 <= 1) & ((u * a / (a - 5)) ** 2 + (v * b / (b - 5)) ** 2 >= 1) & (np.abs(w) <= 1)
             inside = shell & (np.floor((w + 1) * c / 14.0) % 2 == 0)
         elif self.shape == "pelvis":
-            ring = (u**2 + v**2 <= 1) & ((u * a) ** 2 + ((v * b) - 8) ** 2 >= (a - 7) ** 2)
-            inside = ring & (v >= 0) & (np.abs(w) <= 1)
+            # outer (12, 12) and inner (11.3, 11.3) in cm, the inner 0.8 farther to the front; open behind below z = 14
+            hollow = (u * 12 / 11.3) ** 2 + ((v * 12 + 0.8) / 11.3) ** 2 < 1
+            closed = (v <= 8 / 12) | (w > 3 / 11)
+            inside = (u**2 + v**2 <= 1) & ~hollow & (v >= 0) & closed & (np.abs(w) <= 1)
         else:
             inside = (u**2 + v**2 <= 1) & (np.abs(w) <= 1)
         return np.asarray(inside & _cut(self, x, y, z))

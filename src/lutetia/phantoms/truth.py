@@ -38,7 +38,7 @@ class Truth:
 
 
 def true_doses(
-    patient: VirtualPatient, *, spacing_mm: float = 3.5, n_histories: int = 3_000_000, seed: int = 7
+    patient: VirtualPatient, *, spacing_mm: float = 3.5, n_histories: int = 1_000_000, seed: int = 7
 ) -> Truth:
     """True mean dose of every region with activity.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,13 +56,36 @@ class VirtualPatient:
     administration: Administration
     kinetics: Mapping[str, Kinetics]
 
+    def activity_bq_at(self, region: str, time_s: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Activity of a region at times after administration. [Bq]
 
-def draw_patient(seed: int, sex: Sex = "male") -> VirtualPatient:
+        Raises
+        ------
+        InputError
+            No activity is known for the region.
+        """
+        if region not in self.kinetics:
+            raise InputError(f"No activity in region {region!r}; there is in {sorted(self.kinetics)}.")
+        return self.kinetics[region].activity_bq(time_s)
+
+
+def draw_patient(seed: int, sex: Sex | None = "male") -> VirtualPatient:
     """A virtual patient; the same seed gives the same patient.
 
     Three to eight lesions (the first of 20 to 40 mL in the liver, then liver, retroperitoneal node and bone), kinetics
-    log-normal around published medians so that doses per activity fall in published ranges.
+    log-normal around published medians, cut where doses per activity would leave the published ranges.
+
+    Parameters
+    ----------
+    seed : of everything that is drawn
+    sex : of the anatomy; None draws it too
+
+    References
+    ----------
+    Medians, spreads and bounds with their sources: data/dotatate_kinetics.
     """
+    if sex is None:
+        sex = get_args(Sex)[int(np.random.default_rng([seed, 2]).integers(2))]
     rng = np.random.default_rng([seed, 0 if sex == "male" else 1])
     anatomy = stylised_anatomy(sex)
     anatomy = anatomy.with_lesions(_lesions(anatomy, rng))
@@ -147,9 +170,10 @@ def _kinetics(anatomy: Anatomy, given: Administration, rng: np.random.Generator)
 
 
 def _drawn(row: Mapping[str, str], rng: np.random.Generator) -> tuple[float, float]:
-    """A value and an effective half-life, log-normal, cut at two standard deviations."""
+    """A value and an effective half-life, log-normal, cut at two standard deviations and at the value's bounds."""
     z = np.clip(rng.standard_normal(2), -2, 2)
-    value = float(row["median"]) * float(row["geometric sd"]) ** float(z[0])
+    drawn = float(row["median"]) * float(row["geometric sd"]) ** float(z[0])
+    value = float(np.clip(drawn, float(row["least"]), float(row["most"])))
     half_life = float(row["effective half-life [h]"]) * float(row["half-life geometric sd"]) ** float(z[1])
     return value, half_life
 
