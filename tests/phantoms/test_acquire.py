@@ -8,9 +8,12 @@ import numpy as np
 import pydicom
 import pytest
 
+from lutetia.errors import InputError
+from lutetia.images.dicom.ct import read_ct
 from lutetia.images.dicom.nm import read_projections
-from lutetia.phantoms.acquire import SENSITIVITY_CPS_PER_MBQ, SMALL, acquire
-from lutetia.phantoms.virtual_patient import draw_patient
+from lutetia.images.dicom.rtstruct import read_rtstruct
+from lutetia.phantoms.acquire import SENSITIVITY_CPS_PER_MBQ, SMALL, AcquisitionSettings, acquire
+from lutetia.phantoms.virtual_patient import draw_patient, region_masses_g
 
 TIME_H = (4.0, 24.0)
 
@@ -46,6 +49,34 @@ def test_contours_are_of_all_regions_with_activity(case, patient):
     drawn = pydicom.dcmread(case.folder / "session2" / "rtstruct.dcm")
     assert {roi.ROIName for roi in drawn.StructureSetROISequence} == set(patient.kinetics) - {"remainder"}
     assert not list((case.folder / "session1").glob("rtstruct*"))
+
+
+def test_contours_enclose_the_organs_on_the_ct(case, patient):
+    ct = read_ct(sorted((case.folder / "session2" / "ct").glob("*.dcm")))
+    drawn = read_rtstruct(case.folder / "session2" / "rtstruct.dcm", ct.grid)
+    masses = region_masses_g(patient.anatomy)
+    for name, density in (("liver", 1.06), ("spleen", 1.06), ("kidney left", 1.05)):  # ICRU 46 [g/mL]
+        # voxels of 4.4 x 4.4 x 8 mm against organs some 30 mm thick
+        assert drawn.volume_ml(name) == pytest.approx(masses[name] / density, rel=0.1), name
+    # noise of 12 HU about liver of 1.06 g/mL, 45 to 65 HU on the Schneider curve; whole numbers add 0.3 HU
+    inside = ct.values[drawn.mask("liver")]
+    assert 40 < inside.mean() < 70
+    assert inside.std() == pytest.approx(SMALL.ct_noise_hu, rel=0.05)
+
+
+@pytest.mark.parametrize("time_h", [(), (0.0, 4.0), (24.0, 4.0), (4.0, 4.0)])
+def test_impossible_times_are_named(patient, tmp_path, time_h):
+    with pytest.raises(InputError, match="increasing times after administration"):
+        acquire(patient, tmp_path, time_h=time_h, settings=SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"n_views": 31}, "31 views"), ({"bed_centres_mm": ()}, "at least one bed")]
+)
+def test_impossible_cameras_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        AcquisitionSettings(**settings)
 
 
 def test_truth_lies_apart_and_decays(case, patient):

@@ -124,6 +124,38 @@ def test_true_doses_follow_from_energy_and_mass():
     assert "Monte Carlo" in truth.method
 
 
+# application note on 177Lu-DOTATATE, organ doses per activity: range [Gy/GBq]
+PUBLISHED = {
+    "kidney": (0.47, 0.90), "spleen": (0.53, 1.59), "liver": (0.23, 0.62), "red marrow": (0.02, 0.06),
+    "lesion": (3.09, 9.47),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("seed", "sex"), [(2, "male"), (5, "female"), (11, "female")])
+def test_doses_per_activity_lie_in_the_published_ranges(seed, sex):
+    # seeds with draws at the ends: high marrow, high liver, low lesion
+    truth = true_doses(draw_patient(seed, sex), spacing_mm=6.0, n_histories=100_000)
+    for name, dose in truth.doses.items():
+        for kind, (low, high) in PUBLISHED.items():
+            if name.startswith(kind):
+                assert low <= dose.absorbed_dose_gy / 7.4 <= high, name
+
+
+def test_sex_can_be_drawn():
+    drawn = [draw_patient(seed, None) for seed in range(3, 6)]
+    assert {p.sex for p in drawn} == {"male", "female"}
+    assert drawn[0].kinetics == draw_patient(3, drawn[0].sex).kinetics
+
+
+def test_activity_of_a_region():
+    patient = draw_patient(2)
+    time_s = np.array([0.0, 86400.0])
+    expected = patient.kinetics["liver"].activity_bq(time_s)
+    np.testing.assert_array_equal(patient.activity_bq_at("liver", time_s), expected)
+    with pytest.raises(InputError, match="No activity in region 'lung left'"):
+        patient.activity_bq_at("lung left", time_s)
+
+
 def test_unknown_sex():
     with pytest.raises(InputError, match="male or female"):
         stylised_anatomy("neither")

@@ -68,8 +68,7 @@ def import_icrp110(archive: Path, phantom: Phantom) -> Rasterised:
 
     References
     ----------
-    ICRP Publication 110. Adult reference computational phantoms. Ann ICRP 39(2) (2009),
-    doi:10.1016/j.icrp.2009.09.001.
+    ICRP Publication 110. Adult reference computational phantoms. Ann ICRP 39(2) (2009).
     """
     if not archive.is_file():
         raise MissingDataError(f"{archive}: no such archive; ICRP 110 phantoms are read from a copy of your own.")
