@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import chi2, norm
 
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve, fit_trapezoid
-from lutetia.kinetics.models import BI, MONO, UPTAKE
+from lutetia.kinetics.models import BI, MODELS, MONO, UPTAKE
 
 H = 3600.0
 LU = math.log(2) / (6.647 * 86400)
@@ -24,6 +26,35 @@ def curve(activity, time_s=TIMES, relative=0.03):
 
 def half_life(hours):
     return math.log(2) / (hours * H)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@given(size=st.floats(1e5, 1e9), slow=st.floats(30, 150), fast=st.floats(0.5, 20))
+@settings(max_examples=20, deadline=None)
+def test_gradients_are_those_of_the_model(model, size, slow, fast):
+    p = np.array(
+        {2: [size, half_life(slow)], 3: [size, half_life(slow), half_life(fast)]}.get(
+            len(model.names), [size, half_life(slow), 0.4 * size, half_life(fast)]
+        )
+    )
+    for j in range(p.size):
+        step = np.zeros_like(p)
+        step[j] = 1e-5 * p[j]
+        activity = (model.activity(p + step, TIMES) - model.activity(p - step, TIMES)) / (2 * step[j])
+        integral = (model.integral(p + step) - model.integral(p - step)) / (2 * step[j])
+        # central difference: its own error is the step squared, times the cube of k t where exp(-k t) still counts
+        np.testing.assert_allclose(
+            model.activity_gradient(p, TIMES)[:, j] * p[j], activity * p[j], rtol=1e-6, atol=1e-7 * size
+        )
+        assert model.integral_gradient(p)[j] == pytest.approx(integral, rel=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_integral_is_that_of_the_activity(model):
+    p = np.array([1e7, half_life(60), *([half_life(5)] if len(model.names) == 3 else [4e6, half_life(5)])])
+    p = p[: len(model.names)]
+    numeric = quad(lambda h: float(model.activity(p, np.array(h * H))) * H, 0, 3000, limit=200)[0]
+    assert model.integral(p) == pytest.approx(numeric, rel=1e-6)  # quadrature to 50 half-lives
 
 
 @given(size=st.floats(1e5, 1e9), hours=st.floats(20, 150))
@@ -69,6 +100,7 @@ def test_no_term_is_slower_than_physical_decay():
     activity = 1e7 * np.exp(-0.6 * LU * TIMES)  # slower than decay: a calibration that drifts
     fit = fit_curve(curve(activity), decay_constant_per_s=LU, model="mono")
     assert fit.effective_half_life_s <= math.log(2) / LU * (1 + 1e-9)
+    assert any("lies at physical decay" in w for w in fit.warnings)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
@@ -78,8 +110,22 @@ def test_interval_covers_the_truth_as_often_as_it_says():
         true = 1e7 * np.exp(-k * TIMES)
         fit = fit_curve(curve(true * rng.normal(1, 0.05, 5), relative=0.05), decay_constant_per_s=LU, model="mono")
         inside += abs(fit.time_integrated_activity_bq_s - 1e7 / k) <= 2 * fit.standard_uncertainty_bq_s
-    # k=2 covers 95.4 %; Birge's factor (never below 1) makes it a little more; 4 binomial deviations either way
-    assert 0.954 - 4 * math.sqrt(0.954 * 0.046 / n) <= inside / n <= 1.0
+    # closed form: P(|z| <= 2 max(1, Birge)) with Birge^2 = chi^2_3 / 3 independent of z; 4 binomial deviations
+    expected = quad(lambda x: chi2.pdf(x, 3) * (1 - 2 * norm.sf(2 * max(1.0, math.sqrt(x / 3)))), 0, 40)[0]
+    assert inside / n == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / n))
+
+
+@pytest.mark.slow
+def test_interval_covers_the_truth_where_auto_chooses():
+    """Uptake and washout, six scans: the choice between models may cost a little of the coverage, not more."""
+    rng = np.random.default_rng(17)
+    p, n, inside = np.array([1e7, half_life(60), half_life(6)]), 400, 0
+    t = np.array([1, 4, 24, 48, 96, 168.0]) * H
+    true = UPTAKE.activity(p, t)
+    for _ in range(n):
+        fit = fit_curve(curve(true * rng.normal(1, 0.05, 6), t, relative=0.05), decay_constant_per_s=LU)
+        inside += abs(fit.time_integrated_activity_bq_s - UPTAKE.integral(p)) <= 2 * fit.standard_uncertainty_bq_s
+    assert inside / n > 0.954 - 4 * math.sqrt(0.954 * 0.046 / n)
 
 
 def test_uncertainty_agrees_with_the_scatter_of_repeated_fits():
@@ -107,10 +153,100 @@ def test_integral_scales_with_activity(factor):
     assert many.time_integrated_activity_bq_s == pytest.approx(factor * one.time_integrated_activity_bq_s, rel=1e-4)
 
 
+def test_uptake_that_four_points_show_is_not_forced_into_a_mono_exponential():
+    """AICc is not defined for three parameters and four points; the points themselves refuse the other model."""
+    p = np.array([1.3e6, half_life(62), half_life(2.5)])
+    t = np.array([1, 24, 72, 168.0]) * H
+    fit = fit_curve(curve(UPTAKE.activity(p, t), t), decay_constant_per_s=LU)
+    assert fit.model == UPTAKE.name
+    assert fit.time_integrated_activity_bq_s == pytest.approx(UPTAKE.integral(p), rel=1e-3)
+    assert any("do not allow AICc to compare" in w for w in fit.warnings)
+
+
+def test_scatter_beyond_the_stated_uncertainty_is_told_and_paid_for():
+    t = np.array([24.0, 48.0, 72.0, 168.0]) * H
+    activity = 1e7 * np.exp(-half_life(60) * t) * np.array([1.08, 0.9, 1.1, 0.95])
+    fit = fit_curve(curve(activity, t, relative=0.03), decay_constant_per_s=LU, model="mono")
+    generous = fit_curve(curve(activity, t, relative=0.30), decay_constant_per_s=LU, model="mono")
+    assert any("times their stated uncertainties" in w for w in fit.warnings)
+    assert not any("misses the points" in w for w in generous.warnings)
+    # same weights, so Birge's factor is the ratio of what is stated to what is scaled from the scatter
+    scatter = fit_curve(curve(activity, t, relative=0.01), decay_constant_per_s=LU, model="mono")
+    assert fit.standard_uncertainty_bq_s == pytest.approx(scatter.standard_uncertainty_bq_s, rel=1e-4)
+
+
+def test_two_points_that_fall_too_slowly_are_not_called_certain():
+    """A rate held at its limit fits nothing, so one of the two points is left to tell the scatter."""
+    t = np.array([24.0, 168.0]) * H
+    fit = fit_curve(curve(np.array([1e6, 0.8e6]), t), decay_constant_per_s=LU)
+    assert fit.standard_uncertainty_bq_s / fit.time_integrated_activity_bq_s > 0.3
+    assert any("misses the points" in w for w in fit.warnings)
+
+
+@pytest.mark.parametrize(
+    ("hours", "activity"), [([24, 72], [1e6, 2e6]), ([4, 24, 48, 168], [1e6, 2e6, 3e6, 6e6])], ids=["two", "four"]
+)
+def test_a_region_that_only_rises_is_refused(hours, activity):
+    with pytest.raises(FitError, match=r"falls at least as fast as the nuclide decays.*MBq at 24 h"):
+        fit_curve(curve(np.array(activity), np.array(hours) * H), decay_constant_per_s=LU)
+
+
+def test_a_point_of_zero_does_not_rule_the_fit():
+    """An uncertainty proportional to the activity is 0 there, which nobody means."""
+    t = np.array([24.0, 72.0, 168.0]) * H
+    k = half_life(14)
+    fit = fit_curve(curve(np.array([1e6, 1e6 * math.exp(-k * 48 * H), 0.0]), t), decay_constant_per_s=LU)
+    assert fit.effective_half_life_s == pytest.approx(14 * H, rel=0.02)  # 0 and 8 kBq differ by few uncertainties
+    assert any("without a stated uncertainty" in w for w in fit.warnings)
+
+
+def test_band_holds_the_points_uncertainty():
+    """Least squares: the mean squared band at the points, in their uncertainties, is p/n (trace of the hat matrix)."""
+    k = half_life(55)
+    fit = fit_curve(curve(1e7 * np.exp(-k * TIMES)), decay_constant_per_s=LU, model="mono")
+    ratio = fit.band_at(TIMES) / (0.03 * 1e7 * np.exp(-k * TIMES))
+    assert np.sum(ratio**2) == pytest.approx(2.0, rel=1e-6)  # two parameters
+
+
 def test_trapezoid_of_pure_decay_is_exact_in_the_tails():
     t = np.array([24.0]) * H
     fit = fit_trapezoid(curve(1e7 * np.exp(-LU * t), t), decay_constant_per_s=LU)
     assert fit.time_integrated_activity_bq_s == pytest.approx(1e7 / LU, rel=1e-12)  # A0/lambda
+
+
+@given(hours=st.floats(20, 150), last=st.integers(2, 4))
+@settings(max_examples=20, deadline=None)
+def test_fitted_tail_of_an_exponential_is_exact(hours, last):
+    k, t = half_life(hours), TIMES[-last:]
+    fit = fit_trapezoid(curve(1e7 * np.exp(-k * t), t), decay_constant_per_s=LU, tail="fitted")
+    late = 1e7 * math.exp(-k * t[-1]) / k  # closed form A_n / k
+    assert fit.extrapolated_fraction * fit.time_integrated_activity_bq_s == pytest.approx(late, rel=1e-9)
+    longest = fit_trapezoid(curve(1e7 * np.exp(-k * t), t), decay_constant_per_s=LU)
+    assert fit.time_integrated_activity_bq_s <= longest.time_integrated_activity_bq_s
+
+
+def test_trapezoid_uncertainty_is_that_of_repeated_curves():
+    rng = np.random.default_rng(7)
+    true = 1e7 * np.exp(-half_life(60) * TIMES)
+    for tail in ("physical", "fitted"):
+        fits = [
+            fit_trapezoid(curve(true * rng.normal(1, 0.03, 5)), decay_constant_per_s=LU, tail=tail)
+            for _ in range(400)
+        ]
+        stated = fit_trapezoid(curve(true), decay_constant_per_s=LU, tail=tail).standard_uncertainty_bq_s
+        # standard deviation of a standard deviation is 1/sqrt(2n): four of them
+        assert np.std([f.time_integrated_activity_bq_s for f in fits]) == pytest.approx(
+            stated, rel=4 / math.sqrt(800)
+        )
+
+
+def test_trapezoid_says_how_much_lies_outside():
+    t = np.array([72.0, 96.0]) * H
+    fit = fit_trapezoid(curve(1e7 * np.exp(-half_life(60) * t), t), decay_constant_per_s=LU)
+    assert any("before the first" in w for w in fit.warnings)
+    assert any("after the last" in w for w in fit.warnings)
+    with pytest.raises(InputError, match="expected physical or fitted"):
+        fit_trapezoid(curve(1e7 * np.exp(-half_life(60) * t), t), decay_constant_per_s=LU, tail="long")
 
 
 def test_two_points_without_uncertainty_say_that_it_is_unknown():

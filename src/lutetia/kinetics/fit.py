@@ -11,19 +11,30 @@ from numpy.typing import NDArray
 
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
-from lutetia.kinetics.models import MODELS, Model, gradient
+from lutetia.kinetics.models import MODELS, Model
+from lutetia.kinetics.trapezoid import fit_trapezoid, outside_scans
+from lutetia.units import H_PER_S, MBQ_PER_BQ
 
 Array = NDArray[np.float64]
 
-LARGE_EXTRAPOLATION: Final = 0.2
-"""Extrapolated fraction above which the result carries a warning (a common limit of dosimetry guidelines)."""
+__all__ = ["fit_curve", "fit_trapezoid"]
+
 FASTEST_HALF_LIFE_S: Final = 600.0
 """Effective half-lives below ten minutes cannot be told from scans hours apart."""
+MISFIT_PROBABILITY: Final = 1e-3
+"""Residuals that chance makes larger this seldom are said to contradict the model."""
+MISFIT_RELATIVE: Final = 0.3
+"""The same where no uncertainties are given: relative scatter about the curve."""
+GROSS_MISFIT: Final = 5.0
+"""Birge ratio that no understated uncertainty explains: the model is wrong, and AICc need not be asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Solution:
-    """Parameters of one model that fit best, with their weighted residual sum of squares."""
+    """Parameters of one model that fit best, with their weighted residual sum of squares.
+
+    ``n_held`` counts the parameters held at a limit, which fit nothing.
+    """
 
     model: Model
     parameters: Array
@@ -31,6 +42,8 @@ class _Solution:
     n: int
     sigma: Array
     known_sigma: bool
+    n_held: int
+    at_physical_decay: bool
 
     @property
     def aicc(self) -> float | None:
@@ -42,13 +55,33 @@ class _Solution:
         return score + 2 * k + 2 * k * (k + 1) / (self.n - k - 1)
 
     @property
+    def free(self) -> int:
+        """Degrees of freedom that the residuals have."""
+        return self.n - len(self.parameters) + self.n_held
+
+    @property
     def scale(self) -> float | None:
         """Factor on the covariance: Birge ratio squared, never below 1; None when nothing tells the scatter."""
-        free = self.n - len(self.parameters)
-        if free > 0:
-            reduced = self.chi2 / free
+        if self.free > 0:
+            reduced = self.chi2 / self.free
             return max(1.0, reduced) if self.known_sigma else reduced
         return 1.0 if self.known_sigma else None
+
+    @property
+    def birge(self) -> float:
+        """Size of the residuals in stated uncertainties (relative to the activity where there are none)."""
+        return math.sqrt(self.chi2 / self.free) if self.free > 0 else 0.0
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the points deny the model."""
+        if self.free <= 0:
+            return False
+        if not self.known_sigma:
+            return self.birge > MISFIT_RELATIVE
+        from scipy.special import gammaincc
+
+        return float(gammaincc(self.free / 2, self.chi2 / 2)) < MISFIT_PROBABILITY
 
 
 def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: str = "auto") -> CurveFit:
@@ -56,24 +89,30 @@ def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: s
 
     Weighted least squares with the curve's standard uncertainties (or, where there are none, weights proportional
     to the activity). The covariance is that of the linearised model; when the residuals exceed the stated
-    uncertainties it is multiplied by :math:`\chi^2/(n-p)` (Birge). The variance of the time-integrated activity
-    is :math:`g^T C g` with the gradient g of the integral.
+    uncertainties it is multiplied by :math:`\chi^2/(n-p)` (Birge; parameters held at a limit do not count in
+    p). The variance of the time-integrated activity is :math:`g^T C g` with the gradient g of the integral.
+
+    A point whose standard uncertainty is 0 (an activity of 0, say) gets the smallest of the others.
 
     Parameters
     ----------
     curve : activity as measured (not decay-corrected), with standard uncertainties
     decay_constant_per_s : physical decay of the nuclide; no term is slower. [1/s]
-    model : "mono", "bi", "uptake", or "auto": the lowest AICc of those with at least one point more than
-        parameters; mono-exponential where there are only two points
+    model : "mono", "bi", "uptake", or "auto": the lowest AICc of those with at least one point more than parameters;
+        mono-exponential where AICc compares nothing. Where that one is off by more than GROSS_MISFIT stated
+        uncertainties, the simplest other model that meets the points, with a warning
 
     Returns
     -------
     CurveFit
+        Its warnings say when a rate lies at physical decay, when the points deny the model, and when much of the integral
+        lies outside the scans.
 
     Raises
     ------
     FitError
-        More parameters than points, or no activity.
+        More parameters than points, no activity, or points so far from any allowed curve that the integral is less
+        certain than its size.
     InputError
         Unknown model.
 
@@ -109,20 +148,42 @@ def _chosen(curve: TimeActivityCurve, decay_constant_per_s: float) -> CurveFit:
     candidates = [m for m in MODELS.values() if len(m.names) < n] or [MODELS["mono"]]
     solutions = [_solve(curve, m, decay_constant_per_s) for m in candidates]
     judged = [s for s in solutions if s.aicc is not None]
-    if not judged:
-        few = f"{n} time points do not allow AICc to compare models; a mono-exponential was used."
-        return _result(curve, solutions[0], (few,))
-    best = min(judged, key=lambda s: s.aicc if s.aicc is not None else math.inf)
-    return _result(curve, best, ())
+    told: tuple[str, ...] = ()
+    if judged:
+        best = min(judged, key=lambda s: s.aicc if s.aicc is not None else math.inf)
+    else:
+        best = solutions[0]
+        told = (f"{n} time points do not allow AICc to compare models; a {best.model.name} was used.",)
+    if best.known_sigma and best.birge > GROSS_MISFIT:
+        other = _meeting(curve, best.model, decay_constant_per_s)
+        if other is not None:
+            told = (
+                f"A {best.model.name} misses the points by {best.birge:.0f} times their uncertainties; {other.model.name} "
+                f"meets them and was used, though {n} time points do not allow AICc to compare the two.",
+            )
+            best = other
+    return _result(curve, best, told)
+
+
+def _meeting(curve: TimeActivityCurve, refused: Model, decay_constant_per_s: float) -> _Solution | None:
+    """Simplest other model with no more parameters than points that the points do not deny."""
+    rest = [m for m in MODELS.values() if m is not refused and len(m.names) <= curve.time_s.size]
+    for model in sorted(rest, key=lambda m: len(m.names)):
+        solution = _solve(curve, model, decay_constant_per_s)
+        # without degrees of freedom a model meets the points when it goes through them
+        if not solution.contradicted and solution.chi2 <= max(1, solution.free) * GROSS_MISFIT**2:
+            return solution
+    return None
 
 
 def _weights(curve: TimeActivityCurve) -> tuple[Array, bool]:
     """Standard deviation of each point for weighting, and whether it is known in absolute terms."""
-    u = curve.standard_uncertainty_bq
-    floor = 1e-6 * float(curve.activity_bq.max())
+    u, activity = curve.standard_uncertainty_bq, curve.activity_bq
     if u is not None and np.any(u > 0):
-        return np.maximum(u, floor), True
-    return np.maximum(curve.activity_bq, 1e-3 * float(curve.activity_bq.max())), False
+        # an uncertainty of 0 is one that nobody stated: it must not outweigh the rest
+        stated = np.where(u > 0, u, u[u > 0].min())
+        return np.maximum(stated, 1e-6 * float(activity.max())), True
+    return np.maximum(activity, activity[activity > 0].min()), False
 
 
 def _solve(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float) -> _Solution:
@@ -130,27 +191,45 @@ def _solve(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float) 
     from scipy.optimize import least_squares
 
     sigma, known = _weights(curve)
+    low, high = _limits(curve, model, decay_constant_per_s)
+
+    def residuals(q: Array) -> Array:
+        return (model.activity(np.exp(q), curve.time_s) - curve.activity_bq) / sigma
+
+    def jacobian(q: Array) -> Array:
+        p = np.exp(q)
+        return np.asarray(model.activity_gradient(p, curve.time_s) * p / sigma[:, None])
+
+    best: tuple[float, Array] | None = None
+    for start in _starts(curve, model, decay_constant_per_s):
+        inside = np.clip(np.log(start), low + 1e-9, high - 1e-9)
+        found = least_squares(residuals, inside, jac=jacobian, bounds=(low, high), x_scale="jac", max_nfev=400)
+        if best is None or 2 * found.cost < best[0]:
+            best = (2 * float(found.cost), found.x)
+    if best is None:
+        raise FitError(f"{curve.region}: no start values for a {model.name} fit.")
+    chi2, q = best
+    held = (q - low < 1e-6) | (high - q < 1e-6)
+    return _Solution(
+        model=model,
+        parameters=_ordered(np.exp(q)),
+        chi2=chi2,
+        n=curve.time_s.size,
+        sigma=sigma,
+        known_sigma=known,
+        n_held=int(np.count_nonzero(held)),
+        at_physical_decay=bool(np.any(q[list(model.rates)] - low[list(model.rates)] < 1e-6)),
+    )
+
+
+def _limits(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float) -> tuple[Array, Array]:
+    """Logarithms of the least and largest parameters: nothing slower than physical decay."""
     size = float(curve.activity_bq.max())
     low = np.full(len(model.names), math.log(1e-9 * size))
     high = np.full(len(model.names), math.log(1e4 * size))
     low[list(model.rates)] = math.log(decay_constant_per_s)
     high[list(model.rates)] = math.log(math.log(2) / FASTEST_HALF_LIFE_S)
-
-    def residuals(q: Array) -> Array:
-        return (model.activity(np.exp(q), curve.time_s) - curve.activity_bq) / sigma
-
-    best: tuple[float, Array] | None = None
-    for start in _starts(curve, model, decay_constant_per_s):
-        inside = np.clip(np.log(start), low + 1e-9, high - 1e-9)
-        found = least_squares(residuals, inside, bounds=(low, high), x_scale="jac", max_nfev=400)
-        if best is None or 2 * found.cost < best[0]:
-            best = (2 * float(found.cost), np.exp(found.x))
-    if best is None:
-        raise FitError(f"{curve.region}: no start values for a {model.name} fit.")
-    parameters = _ordered(best[1])
-    return _Solution(
-        model=model, parameters=parameters, chi2=best[0], n=curve.time_s.size, sigma=sigma, known_sigma=known
-    )
+    return low, high
 
 
 def _ordered(parameters: Array) -> Array:
@@ -186,7 +265,7 @@ def _starts(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float)
 def _covariance(solution: _Solution, time_s: Array) -> Array | None:
     if solution.scale is None:
         return None
-    jacobian = gradient(lambda p: solution.model.activity(p, time_s), solution.parameters)
+    jacobian = solution.model.activity_gradient(solution.parameters, time_s)
     weighted = jacobian / solution.sigma[:, None]
     size = np.maximum(np.abs(solution.parameters), 1e-300)
     # in relative parameters, which have like sizes, the inverse is well conditioned
@@ -198,14 +277,14 @@ def _result(curve: TimeActivityCurve, solution: _Solution, warnings: Sequence[st
     model, p = solution.model, solution.parameters
     covariance = _covariance(solution, curve.time_s)
     total = model.integral(p)
-    last = float(curve.time_s[-1])
-    extrapolated = model.integral(p, last) / total
-    told = list(warnings)
-    if extrapolated > LARGE_EXTRAPOLATION:
-        told.append(f"{100 * extrapolated:.0f} % of the time-integrated activity lies after the last time point.")
+    uncertainty = None if covariance is None else _propagated(model.integral_gradient(p), covariance)
+    if solution.contradicted and uncertainty is not None and uncertainty > total:
+        raise FitError(
+            f"{curve.region}: no {model.name} that falls at least as fast as the nuclide decays describes these "
+            f"activities ({_listed(curve)}); check that the scans are on one scale and registered, or leave the region out."
+        )
+    extrapolated = model.integral(p, float(curve.time_s[-1])) / total
     before = 1.0 - model.integral(p, float(curve.time_s[0])) / total
-    if before > LARGE_EXTRAPOLATION:
-        told.append(f"{100 * before:.0f} % of the time-integrated activity lies before the first time point.")
     return CurveFit(
         region=curve.region,
         model=model.name,
@@ -213,74 +292,50 @@ def _result(curve: TimeActivityCurve, solution: _Solution, warnings: Sequence[st
         covariance=covariance,
         aicc=solution.aicc,
         time_integrated_activity_bq_s=total,
-        standard_uncertainty_bq_s=None if covariance is None else _propagated(model.integral, p, covariance),
+        standard_uncertainty_bq_s=uncertainty,
         effective_half_life_s=math.log(2) / model.terminal_rate(p),
         extrapolated_fraction=extrapolated,
         activity_at=lambda t: model.activity(p, t),
         band_at=None if covariance is None else _band(model, p, covariance),
-        warnings=tuple(told),
+        warnings=(*warnings, *_judged(curve, solution), *outside_scans(before, extrapolated)),
     )
 
 
-def _propagated(function: Callable[[Array], float], parameters: Array, covariance: Array) -> float | None:
-    g = gradient(function, parameters)
-    variance = float(g @ covariance @ g)
+def _judged(curve: TimeActivityCurve, solution: _Solution) -> list[str]:
+    """What the fit itself gives to worry about."""
+    told = []
+    u = curve.standard_uncertainty_bq
+    if u is not None and np.any(u > 0) and np.any(u == 0):
+        told.append("Points without a stated uncertainty were weighted like the most certain of the others.")
+    if solution.at_physical_decay:
+        told.append(
+            "The slowest rate lies at physical decay, the limit: the points fall no faster than the nuclide decays."
+        )
+    if solution.contradicted:
+        by = (
+            f"{solution.birge:.1f} times their stated uncertainties"
+            if solution.known_sigma
+            else f"{solution.birge:.0%} of the activity"
+        )
+        told.append(
+            f"The {solution.model.name} misses the points by {by}; the uncertainty was enlarged accordingly."
+        )
+    return told
+
+
+def _listed(curve: TimeActivityCurve) -> str:
+    points = zip(curve.time_s * H_PER_S, curve.activity_bq * MBQ_PER_BQ, strict=True)
+    return ", ".join(f"{activity:.3g} MBq at {hours:.0f} h" for hours, activity in points)
+
+
+def _propagated(gradient: Array, covariance: Array) -> float | None:
+    variance = float(gradient @ covariance @ gradient)
     return math.sqrt(variance) if variance > 0 else None
 
 
 def _band(model: Model, parameters: Array, covariance: Array) -> Callable[[Array], Array]:
     def band(time_s: Array) -> Array:
-        g = gradient(lambda p: model.activity(p, time_s), parameters)
-        return np.asarray(np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", g, covariance, g), 0.0)))
+        g = model.activity_gradient(parameters, time_s)
+        return np.asarray(np.sqrt(np.maximum(np.einsum("...j,jk,...k->...", g, covariance, g), 0.0)))
 
     return band
-
-
-def fit_trapezoid(curve: TimeActivityCurve, *, decay_constant_per_s: float) -> CurveFit:
-    r"""Trapezoids between the points, with physical decay alone after the last.
-
-    From administration to the first point the activity is taken as the first one, decay-corrected backwards: a
-    region that was filled at once. The tail :math:`A_n/\lambda` is the longest that physics allows, so the result
-    is an upper estimate for regions with biological washout.
-
-    Returns
-    -------
-    CurveFit
-        With the uncertainty of the points propagated; None when they have none.
-    """
-    if not np.any(curve.activity_bq > 0):
-        raise FitError(f"{curve.region}: no activity at any time, so there is nothing to integrate.")
-    t, a, k = curve.time_s, curve.activity_bq, decay_constant_per_s
-    weight = np.zeros(t.size)
-    weight[:-1] += np.diff(t) / 2
-    weight[1:] += np.diff(t) / 2
-    weight[0] += math.expm1(k * float(t[0])) / k
-    weight[-1] += 1 / k
-    total = float(weight @ a)
-    u = curve.standard_uncertainty_bq
-    extrapolated = float(a[-1] / k / total)
-    told: tuple[str, ...] = ("The tail of the trapezoid is physical decay alone, the longest possible.",)
-    if extrapolated > LARGE_EXTRAPOLATION:
-        told += (f"{100 * extrapolated:.0f} % of the time-integrated activity lies after the last time point.",)
-    return CurveFit(
-        region=curve.region,
-        model="trapezoid, physical tail",
-        parameters={"decay_constant_per_s": k},
-        covariance=None,
-        aicc=None,
-        time_integrated_activity_bq_s=total,
-        standard_uncertainty_bq_s=None if u is None else float(np.sqrt(np.sum((weight * u) ** 2))),
-        effective_half_life_s=math.log(2) / k,
-        extrapolated_fraction=extrapolated,
-        activity_at=lambda x: _trapezoid_at(curve, k, x),
-        band_at=None,
-        warnings=told,
-    )
-
-
-def _trapezoid_at(curve: TimeActivityCurve, decay_constant_per_s: float, time_s: Array) -> Array:
-    t, a = curve.time_s, curve.activity_bq
-    inside = np.interp(time_s, t, a)
-    early = a[0] * np.exp(decay_constant_per_s * (t[0] - np.minimum(time_s, t[0])))
-    late = a[-1] * np.exp(-decay_constant_per_s * (np.maximum(time_s, t[-1]) - t[-1]))
-    return np.where(time_s < t[0], early, np.where(time_s > t[-1], late, inside))
