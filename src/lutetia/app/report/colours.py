@@ -19,15 +19,41 @@ OTHERS: Final = (
 )  # fmt: skip
 """Okabe and Ito's and Paul Tol's remaining colours, in turn."""
 
+COMPONENTS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+"""Okabe and Ito's palette for the parts of an uncertainty budget."""
+
+DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+"""Line styles, one per turn through OTHERS, so that no two of forty further regions look the same."""
+
+LineStyle = str | tuple[int, tuple[float, ...]]
+
 
 def colours_of(content: ReportContent) -> dict[str, str]:
     """Region -> colour, in the order of the results."""
-    colours = {}
-    turn = 0
-    for result in content.results:
-        if result.region in FIXED:
-            colours[result.region] = FIXED[result.region]
-        else:
-            colours[result.region] = OTHERS[turn % len(OTHERS)]
-            turn += 1
-    return colours
+    turns = _turns(content)
+    return {
+        result.region: FIXED.get(result.region) or OTHERS[turns[result.region] % len(OTHERS)]
+        for result in content.results
+    }
+
+
+def line_styles_of(content: ReportContent) -> dict[str, LineStyle]:
+    """Region -> line style of matplotlib; colour and style together belong to one region."""
+    turns = _turns(content)
+    return {
+        result.region: DASHES[turns.get(result.region, 0) // len(OTHERS) % len(DASHES)]
+        for result in content.results
+    }
+
+
+def _turns(content: ReportContent) -> dict[str, int]:
+    """Place of each region without a fixed colour among its like."""
+    others = [result.region for result in content.results if result.region not in FIXED]
+    return {name: place for place, name in enumerate(others)}
+
+
+def is_dark(colour: str) -> bool:
+    """Whether a colour (#RRGGBB) needs a light rim on a dark picture (relative luminance of Rec. 709)."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    luminance: float = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    return luminance < 0.12

@@ -1,4 +1,4 @@
-"""The report as PDF/A, set by typst without any network."""
+"""The report as PDF/A-2b on A4, set by typst without any network."""
 
 import json
 import tempfile
@@ -13,16 +13,25 @@ from lutetia.app.report.text import report_text
 HASH_CHARACTERS: Final = 16
 """A full SHA-256 is in provenance.json; on paper its beginning is enough to compare."""
 
-WIDTHS: Final = {"fused": 76, "doses": 78, "histograms": 80, "budget": 80}
-"""Width of figures on the page in per cent, so that two fit on one."""
+WIDTHS_MM: Final = {"fused": 150.0, "doses": 150.0, "mip": 165.0, "dvh": 150.0, "budget": 150.0}
+TEXT_WIDTH_MM: Final = 178.0
+HIGHEST_MM: Final = 232.0
+"""Tallest figure that leaves room for a heading and its caption on a page of A4."""
 
 
 def write_pdf(content: ReportContent, figures: Mapping[str, bytes], path: Path) -> None:
-    """Write report.pdf."""
+    """Write report.pdf.
+
+    Parameters
+    ----------
+    content : the report
+    figures : name -> PNG, as from ``figures.all_figures``; those that are missing are left out
+    path : file to write
+    """
     import typst
 
     text = report_text(content)
-    text["figures"], text["widths"] = list(figures), {name: WIDTHS.get(name, 100) for name in figures}
+    text["widths_mm"] = {name: _width_mm(name, data) for name, data in figures.items()}
     text["provenance"] = [[key, _shortened(key, value)] for key, value in text["provenance"]]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -32,6 +41,12 @@ def write_pdf(content: ReportContent, figures: Mapping[str, bytes], path: Path) 
         template = files("lutetia.app.report") / "templates" / "report.typ"
         (root / "report.typ").write_text(template.read_text("utf-8"), "utf-8")
         typst.compile(str(root / "report.typ"), output=str(path), root=str(root), pdf_standards=["a-2b"])
+
+
+def _width_mm(name: str, png: bytes) -> float:
+    """Width on the page; the header of a PNG has its width and height in bytes 16 to 24."""
+    width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    return min(WIDTHS_MM.get(name, TEXT_WIDTH_MM), HIGHEST_MM * width / height)
 
 
 def _shortened(key: str, value: str) -> str:

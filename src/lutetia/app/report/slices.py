@@ -1,204 +1,282 @@
 """Pictures of the patient: fused slices with outlines, projections of every scan."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from lutetia.app.report.colours import colours_of
+from lutetia.app.report.colours import colours_of, is_dark, line_styles_of
 from lutetia.app.report.content import ReportContent
-from lutetia.images.grid import Grid
-from lutetia.images.resample import region_fractions, resample
-from lutetia.images.volume import Volume
+from lutetia.app.report.planes import (
+    LETTERS,
+    VIEWS,
+    Array,
+    Box,
+    View,
+    body_box,
+    coronal_projection,
+    cut,
+    cut_labels,
+    pixel_mm,
+    plane_points,
+    soft_mask,
+)
+from lutetia.units import H_PER_S
 
-Array = NDArray[np.float32]
+WIDTH: Final = 7.2
+"""Width of every figure: that of the text on A4. [inch]"""
 
-LETTERS: Final = {"axial": ("R", "L", "A", "P"), "coronal": ("R", "L", "H", "F"), "sagittal": ("A", "P", "H", "F")}
-"""Left, right, upper and lower edge of each picture: the patient is seen from the feet, the front and the left."""
-
-FAINT: Final = 0.004
-"""Rows and columns with less than this share of the fullest one lie outside the patient."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Stack:
-    """Everything to draw on one axis-aligned grid, cropped to the body."""
-
-    grid: Grid
-    ct: Array | None
-    dose: Array
-    shares: dict[str, Array]
-
-
-def _stack(content: ReportContent) -> _Stack:
-    """CT, dose and regions on a grid of half the dose voxels, so that outlines are smooth."""
-    source = content.dose
-    lps = _upright(source.grid)
-    dose = resample(source, lps)
-    shares = {name: share for name, share in region_fractions(content.regions, lps).items() if share.max() > 0.3}
-    ct = None if content.ct is None else resample(content.ct, lps)
-    body = dose.values > 0.01 * float(dose.values.max()) if ct is None else ct.values > -400
-    box = _box(body)
-    return _Stack(
-        grid=lps,
-        ct=None if ct is None else ct.values[box],
-        dose=dose.values[box],
-        shares={name: share[box] for name, share in shares.items()},
-    )
+GAP: Final = 0.06
+ROWS: Final = 2
+APART_MM: Final = 20.0
+LEGEND_LINE: Final = 0.155
+HIGHEST_ROW: Final = 3.0
+HIGHEST_PROJECTION: Final = 5.0
+WINDOW_HU: Final = (-160.0, 240.0)
+KBQ_PER_BQ: Final = 1e-3
 
 
-def _upright(grid: Grid) -> Grid:
-    """Axis-aligned LPS grid over the same box with finer voxels."""
-    corners = grid.corners_mm()
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    spacing = tuple(max(1.5, s * 0.6) for s in grid.spacing_mm)
-    size = tuple(int((b - a) / s) + 1 for a, b, s in zip(low, high, spacing, strict=True))
-    return Grid(
-        size=(size[0], size[1], size[2]),
-        spacing_mm=(spacing[0], spacing[1], spacing[2]),
-        origin_mm=(float(low[0]), float(low[1]), float(low[2])),
-        frame_of_reference_uid=grid.frame_of_reference_uid,
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Target:
+    """A point through which to cut, and the region it is in."""
 
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """Bounding box of all but stray voxels of a mask, with a margin."""
-    slices = []
-    for axis in range(3):
-        profile = mask.sum(axis=tuple(a for a in range(3) if a != axis))
-        filled = np.flatnonzero(profile > 0.02 * max(int(profile.max()), 1))
-        if filled.size == 0:
-            slices.append(slice(0, mask.shape[axis]))
-        else:
-            slices.append(slice(max(0, int(filled[0]) - 3), int(filled[-1]) + 4))
-    return slices[0], slices[1], slices[2]
-
-
-def _plane(values: Array, view: str, index: int) -> Array:
-    """A slice as drawn: first row on top."""
-    planes: dict[str, Array] = {
-        "axial": values[min(index, values.shape[0] - 1)],
-        "coronal": values[::-1, min(index, values.shape[1] - 1), :],
-        "sagittal": values[::-1, :, min(index, values.shape[2] - 1)],
-    }
-    return planes[view]
-
-
-def _targets(content: ReportContent, stack: _Stack) -> list[str]:
-    """Regions through which to cut: kidneys, then the lesion or organ of the highest dose."""
-    doses = {
-        r.region: r.dose.mean_gy for r in content.results if r.kind != "remainder" and r.region in stack.shares
-    }
-    kidneys = [name for name in doses if name.startswith("kidney")][:1]
-    others = sorted(
-        (n for n in doses if n not in kidneys), key=lambda n: -doses[n] * float(stack.shares[n].sum()) ** 0.5
-    )
-    return (kidneys + others)[:2] or list(stack.shares)[:1]
+    region: str
+    at_mm: tuple[float, float, float]
 
 
 def fused_figure(content: ReportContent) -> Any:
-    """Axial, coronal and sagittal slices through two regions: CT in grey, absorbed dose in colour, outlines."""
+    """Axial, coronal and sagittal slices through a kidney and the hottest region: CT, absorbed dose, outlines."""
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
-    stack = _stack(content)
-    targets = _targets(content, stack)
-    top = (
-        float(np.percentile(stack.dose[stack.dose > 0.02 * stack.dose.max()], 99)) if stack.dose.max() > 0 else 1.0
-    )
-    figure = Figure(figsize=(7.2, 2.9 * max(len(targets), 1) + 0.8), layout="constrained")
-    axes = figure.subplots(max(len(targets), 1), 3, squeeze=False)
-    colours = colours_of(content)
-    picture: Any = None
-    for row, name in enumerate(targets or [""]):
-        centre = _centre(stack, name)
-        for column, view in enumerate(("axial", "coronal", "sagittal")):
-            axis = axes[row, column]
-            picture = _draw(axis, stack, view, centre[column], top, colours)
-            if column == 0:
-                axis.set_title(f"through {name}" if name else "", loc="left")
-    figure.colorbar(picture, ax=axes, location="bottom", shrink=0.5, aspect=40, label="absorbed dose / Gy")
-    _legend(figure, stack, colours)
+    box = body_box(content.ct, content.dose)
+    pictures = [[_Picture.of(content, box, view, target) for view in VIEWS] for target in _targets(content, box)]
+    drawn = {name for row in pictures for picture in row for name in picture.masks}
+    names = [name for name in colours_of(content) if name in drawn]
+    columns, lines = _legend_shape(names)
+    ratios = [box.extent_mm(view)[0] / box.extent_mm(view)[1] for view in VIEWS]
+    row = min((WIDTH - 4 * GAP) / sum(ratios), HIGHEST_ROW)
+    foot = 0.6 + LEGEND_LINE * lines
+    height = foot + len(pictures) * (row + 0.28)
+    figure = Figure(figsize=(WIDTH, height))
+    norm = PowerNorm(0.5, vmin=0, vmax=_brightest(content.dose.values))
+    for number, line in enumerate(pictures):
+        bottom = height - (number + 1) * (row + 0.28)
+        axes = _row_of_axes(figure, [row * ratio for ratio in ratios], bottom, row)
+        axes[0].set_title(f"through {line[0].region}", loc="left", pad=3)
+        for axis, picture in zip(axes, line, strict=True):
+            _draw(axis, picture, norm, content)
+    _colour_bar(figure, foot - 0.16, norm, "inferno", "absorbed dose / Gy (colours by square root)")
+    _legend(figure, content, names, columns)
     return figure
 
 
-def _centre(stack: _Stack, name: str) -> tuple[int, int, int]:
-    """Slice numbers (axial, coronal, sagittal) through the middle of a region."""
-    share = stack.shares.get(name)
-    if share is None:
-        n = stack.dose.shape
-        return n[0] // 2, n[1] // 2, n[2] // 2
-    profiles = [share.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
-    middle = [int(np.searchsorted(np.cumsum(p), p.sum() / 2)) for p in profiles]
-    return middle[0], middle[1], middle[2]
+def _row_of_axes(figure: Any, widths: list[float], bottom: float, height: float) -> list[Any]:
+    """Axes side by side in the middle of the figure; all lengths in inches."""
+    x = (WIDTH - sum(widths) - (len(widths) - 1) * GAP) / 2
+    whole = figure.get_size_inches()[1]
+    axes = []
+    for width in widths:
+        axes.append(figure.add_axes((x / WIDTH, bottom / whole, width / WIDTH, height / whole)))
+        x += width + GAP
+    return axes
 
 
-def _draw(axis: Any, stack: _Stack, view: str, index: int, top: float, colours: dict[str, str]) -> Any:
-    sx, sy, sz = stack.grid.spacing_mm
-    aspect = {"axial": sy / sx, "coronal": sz / sx, "sagittal": sz / sy}[view]
-    dose = _plane(stack.dose, view, index)
-    if stack.ct is not None:
-        axis.imshow(_plane(stack.ct, view, index), cmap="gray", vmin=-180, vmax=260, aspect=aspect)
-    # faint doses stay transparent so that the anatomy shows
-    opacity = np.clip(dose / (0.35 * top), 0, 1) * (0.55 if stack.ct is not None else 1.0)
-    picture = axis.imshow(dose, cmap="inferno", vmin=0, vmax=top, alpha=opacity, aspect=aspect)
-    for name, share in stack.shares.items():
-        plane = _plane(share, view, index)
-        if plane.max() > 0.5 and name in colours:
-            axis.contour(plane, levels=[0.5], colors=[colours[name]], linewidths=1.1)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    left, right, up, down = LETTERS[view]
-    place = {"color": "white", "fontsize": 8, "transform": axis.transAxes, "fontweight": "bold"}
-    axis.text(0.02, 0.5, left, va="center", **place)
-    axis.text(0.98, 0.5, right, va="center", ha="right", **place)
-    axis.text(0.5, 0.98, up, va="top", ha="center", **place)
-    axis.text(0.5, 0.02, down, ha="center", **place)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Picture:
+    """One cut: everything that is drawn in it."""
+
+    region: str
+    view: View
+    side_mm: float
+    ct: Array | None
+    dose: Array
+    masks: dict[str, Array]
+
+    @classmethod
+    def of(cls, content: ReportContent, box: Box, view: View, target: _Target) -> "_Picture":
+        points = plane_points(box, view, target.at_mm)
+        labels = cut_labels(content.regions.labels, content.regions.grid, points)
+        present = set(np.unique(labels).tolist())
+        blur = 0.5 * float(np.median(content.regions.grid.spacing_mm)) / pixel_mm(box)
+        return cls(
+            region=target.region,
+            view=view,
+            side_mm=pixel_mm(box),
+            ct=None if content.ct is None else cut(content.ct, points),
+            dose=cut(content.dose, points),
+            masks={
+                region.name: soft_mask(labels, label, blur)
+                for label, region in content.regions.table.items()
+                if label in present and region.kind in ("organ", "lesion")
+            },
+        )
+
+
+def _brightest(values: NDArray[np.float32]) -> float:
+    """Top of a colour scale: nearly the highest value, untroubled by single voxels."""
+    high = float(values.max(initial=0.0))
+    return float(np.percentile(values[values > 0.02 * high], 99.5)) if high > 0 else 1.0
+
+
+def _targets(content: ReportContent, box: Box) -> list[_Target]:
+    """A kidney and the hottest large region, each cut through its middle; the middle of the box when none is."""
+    weights = {
+        r.region: r.dose.mean_gy * r.volume_ml**0.5
+        for r in content.results
+        if r.kind in ("organ", "lesion") and np.isfinite(r.dose.mean_gy)
+    }
+    hottest = sorted(weights, key=lambda name: -weights[name])
+    kidneys = [name for name in hottest if name.startswith("kidney")]
+    found: list[_Target] = []
+    for name in [*kidneys[:1], *(n for n in hottest if n not in kidneys)]:
+        at = _middle(content, name)
+        # neighbours share their axial slice; the next hottest shows more
+        if at is not None and all(abs(at[2] - other.at_mm[2]) > APART_MM for other in found):
+            found.append(_Target(region=name, at_mm=at))
+        if len(found) == ROWS:
+            break
+    middle = tuple((a + b) / 2 for a, b in zip(box.low_mm, box.high_mm, strict=True))
+    return found or [_Target(region="the middle", at_mm=(middle[0], middle[1], middle[2]))]
+
+
+def _middle(content: ReportContent, name: str) -> tuple[float, float, float] | None:
+    """The point of a region nearest its centre of mass, so that a cut through it meets it. [mm]"""
+    labels = {region.name: label for label, region in content.regions.table.items()}
+    if name not in labels:
+        return None
+    boxes: list[Any] = ndimage.find_objects(content.regions.labels, max_label=max(labels.values()))
+    inside = boxes[labels[name] - 1]
+    if inside is None:
+        return None
+    index = np.argwhere(content.regions.labels[inside] == labels[name])
+    nearest = index[np.argmin(((index - index.mean(axis=0)) ** 2).sum(axis=1))]
+    first = np.array([s.start for s in inside])
+    x, y, z = content.regions.grid.position_mm((nearest + first)[::-1].astype(float))
+    return float(x), float(y), float(z)
+
+
+def _draw(axis: Any, picture: _Picture, norm: Any, content: ReportContent) -> None:
+    rows, columns = picture.dose.shape
     axis.set_facecolor("black")
-    # the mapping of the colour bar without the per-pixel opacity
+    shown: dict[str, Any] = {"aspect": "auto", "interpolation": "bilinear"}
+    if picture.ct is not None:
+        axis.imshow(picture.ct, cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], **shown)
+    # faint doses stay transparent so that the anatomy shows
+    opacity = np.clip(3.0 * np.sqrt(np.clip(picture.dose, 0, None) / norm.vmax), 0, 1)
+    axis.imshow(
+        picture.dose, cmap="inferno", norm=norm, alpha=opacity * (1.0 if picture.ct is None else 0.6), **shown
+    )
+    _outlines(axis, picture, content)
+    axis.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    _orientation(axis, picture)
+
+
+def _outlines(axis: Any, picture: _Picture, content: ReportContent) -> None:
+    from matplotlib.patheffects import Normal, Stroke
+
+    colours, styles = colours_of(content), line_styles_of(content)
+    for name, mask in picture.masks.items():
+        if name not in colours or not mask.min() < 0.5 < mask.max():
+            continue
+        lines = axis.contour(mask, levels=[0.5], colors=[colours[name]], linewidths=1.2, linestyles=[styles[name]])
+        rim = "white" if is_dark(colours[name]) else "black"
+        lines.set_path_effects([Stroke(linewidth=2.2, foreground=rim, alpha=0.75), Normal()])
+
+
+def _orientation(axis: Any, picture: _Picture) -> None:
+    """Letters at the edges and a bar of 10 cm."""
+    from matplotlib.patheffects import withStroke
+
+    left, right, up, down = LETTERS[picture.view]
+    rim = [withStroke(linewidth=1.6, foreground="black")]
+    place: dict[str, Any] = {"color": "white", "fontsize": 8, "transform": axis.transAxes, "fontweight": "bold"}
+    for x, y, letter, ha, va in (
+        (0.02, 0.5, left, "left", "center"), (0.98, 0.5, right, "right", "center"),
+        (0.5, 0.985, up, "center", "top"), (0.5, 0.015, down, "center", "bottom"),
+    ):  # fmt: skip
+        axis.text(x, y, letter, ha=ha, va=va, path_effects=rim, **place)
+    rows, columns = picture.dose.shape
+    start, end = 0.04 * columns, 0.04 * columns + 100 / picture.side_mm
+    if end < 0.45 * columns:
+        axis.plot([start, end], [0.955 * rows] * 2, color="white", lw=1.6, path_effects=rim)
+        axis.text((start + end) / 2, 0.94 * rows, "10 cm", color="white", fontsize=6, ha="center", path_effects=rim)
+
+
+def _colour_bar(figure: Any, bottom: float, norm: Any, colours: str, label: str) -> None:
     from matplotlib.cm import ScalarMappable
+    from matplotlib.ticker import FuncFormatter
 
-    return ScalarMappable(norm=picture.norm, cmap=picture.cmap)
+    height, ticks = (
+        figure.get_size_inches()[1],
+        sorted({round_below(norm.vmax * share) for share in (0.0, 0.04, 0.16, 0.36, 0.64, 1.0)}),
+    )
+    axis = figure.add_axes((0.28, bottom / height, 0.44, 0.1 / height))
+    bar = figure.colorbar(ScalarMappable(norm=norm, cmap=colours), cax=axis, orientation="horizontal", ticks=ticks)
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.ax.minorticks_off()
+    bar.set_label(label, labelpad=2)
 
 
-def _legend(figure: Any, stack: _Stack, colours: dict[str, str]) -> None:
+def round_below(value: float) -> float:
+    """The largest round number that does not exceed a value."""
+    if value <= 0:
+        return 0.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    return max((s * unit for s in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if s * unit <= value * (1 + 1e-9)), default=unit)
+
+
+def shortened(name: str, most: int = 34) -> str:
+    """A name that fits; the end stays because numbers stand there."""
+    return name if len(name) <= most else f"{name[: most - most // 3 - 1].rstrip()}…{name[-(most // 3) :].lstrip()}"
+
+
+def _legend_shape(names: list[str]) -> tuple[int, int]:
+    """Columns and lines of a legend that fits the width."""
+    widest = max((len(shortened(name)) for name in names), default=1)
+    columns = max(1, min(len(names), int((WIDTH - 0.2) / (0.6 + 0.068 * widest))))
+    return columns, -(-len(names) // columns)
+
+
+def _legend(figure: Any, content: ReportContent, names: list[str], columns: int) -> None:
     from matplotlib.lines import Line2D
 
-    names = [name for name in colours if name in stack.shares][:18]
-    handles = [Line2D([], [], color=colours[name], lw=2, label=name) for name in names]
+    colours, styles = colours_of(content), line_styles_of(content)
+    handles = [Line2D([], [], color=colours[n], ls=styles[n], lw=2, label=shortened(n)) for n in names]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False)
+        figure.legend(
+            handles=handles, loc="lower center", ncols=columns, frameon=False, borderpad=0.1, columnspacing=1.2,
+            handlelength=2.4, labelspacing=0.3, bbox_to_anchor=(0.5, 0.0),
+        )  # fmt: skip
 
 
-def projection_figure(content: ReportContent) -> Any:
+def mip_figure(content: ReportContent) -> Any:
     """Coronal maximum-intensity projection of every scan on one scale."""
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     points = content.time_points
-    images = [_projection(point.image) for point in points]
-    top = (
-        max(float(np.percentile(image[image > 0], 99.7)) if np.any(image > 0) else 1.0 for image, _ in images)
-        * 1e-3
-    )
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.subplots(1, max(len(points), 1), squeeze=False)[0]
-    picture: Any = None
-    for axis, point, (image, aspect) in zip(axes, points, images, strict=True):
-        picture = axis.imshow(image * 1e-3, cmap="gray_r", vmin=0, vmax=top, aspect=aspect)
-        axis.set_title(f"{point.label}: {point.time_s / 3600:.1f} h")
-        axis.set_axis_off()
-        axis.text(0.03, 0.98, "R", va="top", transform=axis.transAxes)
-        axis.text(0.97, 0.98, "L", va="top", ha="right", transform=axis.transAxes)
-    label = "activity concentration / (kBq/mL), maximum along the line of sight"
-    figure.colorbar(picture, ax=axes, location="bottom", shrink=0.5, aspect=40, label=label)
+    images = [coronal_projection(point.image) for point in points]
+    box = body_box(content.ct, points[0].image)
+    wide, high = box.extent_mm("coronal")
+    gaps = (len(points) + 1) * GAP
+    row = min((WIDTH - gaps) / len(points) * high / wide, HIGHEST_PROJECTION)
+    norm = PowerNorm(0.5, vmin=0, vmax=max(_brightest(image) for image, _ in images) * KBQ_PER_BQ)
+    figure = Figure(figsize=(WIDTH, row + 0.85))
+    axes = _row_of_axes(figure, [row * wide / high] * len(points), 0.6, row)
+    for axis, point, (image, edges_mm) in zip(axes, points, images, strict=True):
+        axis.imshow(
+            image * KBQ_PER_BQ, cmap="gray_r", norm=norm, interpolation="bilinear", aspect="auto",
+            extent=edges_mm,
+        )  # fmt: skip
+        axis.set(xlim=(box.low_mm[0], box.high_mm[0]), ylim=(box.low_mm[2], box.high_mm[2]), xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.6)
+        axis.set_title(f"{point.time_s * H_PER_S:.1f} h", pad=3)
+        for at, letter, side in ((0.03, "R", "left"), (0.97, "L", "right")):
+            axis.text(at, 0.99, letter, va="top", ha=side, transform=axis.transAxes, fontweight="bold")
+    _colour_bar(figure, 0.44, norm, "gray_r", "highest activity concentration / (kBq/mL) (greys by square root)")
     return figure
-
-
-def _projection(image: Volume) -> tuple[Array, float]:
-    upright = resample(image, _upright(image.grid))
-    flat = upright.values.max(axis=1)[::-1]
-    rows, columns = (np.flatnonzero(flat.sum(axis=a) > FAINT * flat.sum(axis=a).max()) for a in (1, 0))
-    if rows.size and columns.size:
-        flat = flat[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    spacing = upright.grid.spacing_mm
-    return flat, spacing[2] / spacing[0]

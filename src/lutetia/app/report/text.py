@@ -9,12 +9,13 @@ from lutetia.app.report.content import RESEARCH_USE, PublishedRange, RegionResul
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 CAPTIONS: Final = {
-    "fused": "Absorbed dose on CT with the outlines of the regions; patient's right on the left.",
-    "projections": "Coronal maximum-intensity projections of the scans, registered onto the reference, on one scale.",
-    "doses": "Absorbed dose per administered activity; bars are k=2 intervals, grey areas published ranges.",
-    "curves": "Activity: measurements with standard uncertainty, fit with its k=1 band, dashed beyond the last scan.",
-    "histograms": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
-    "budget": "Where the uncertainty of each dose comes from.",
+    "fused": "Absorbed dose in colour over CT in grey, with the outlines of the regions, through a kidney and the hottest "
+    "region. R, L, A, P, H, F: patient's right, left, front, back, head, feet.",
+    "mip": "Coronal maximum-intensity projections of the scans, registered onto the reference, all on one scale.",
+    "doses": "Absorbed dose per administered activity with k=2 intervals; grey areas are published ranges.",
+    "curves": "Activity: measurements with standard uncertainty (k=1), fit with its k=1 band, dashed beyond the last scan.",
+    "dvh": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
+    "budget": "Where the uncertainty of each absorbed dose comes from (k=1).",
 }
 
 
@@ -32,71 +33,100 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def with_uncertainty(value: float | None, u: float | None) -> str:
     """Value ± standard uncertainty to two digits of the uncertainty."""
-    if value is None or u is None or u <= 0 or not math.isfinite(u):
+    if value is None or u is None or not (u > 0 and math.isfinite(u) and math.isfinite(value)):
         return number(value)
-    decimals = max(0, 1 - math.floor(math.log10(u)))
-    return f"{value:.{decimals}f} ± {u:.{decimals}f}"
+    places = 1 - math.floor(math.log10(u))
+    decimals = max(0, places)
+    return f"{round(value, places):.{decimals}f} ± {round(u, places):.{decimals}f}"
 
 
-def _position(per_gbq: float, published: PublishedRange | None) -> str:
+def percent(fraction: float | None, decimals: int = 0) -> str:
+    """A fraction in per cent, without the sign of per cent."""
+    return "–" if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.{decimals}f}"
+
+
+def _position(per_gbq: float, published: PublishedRange | None) -> tuple[str, str]:
+    """Published range and where the result lies."""
     if published is None:
-        return "none published"
+        return "–", "none published"
     low, high = published.low_gy_per_gbq, published.high_gy_per_gbq
     side = "below" if per_gbq < low else "above" if per_gbq > high else "within"
-    return f"{low:g}–{high:g} ({side})"
+    return f"{number(low, 2)}–{number(high, 2)}", side
+
+
+def _difference(mean: float, u: float | None, truth: float | None) -> str:
+    """Deviation from the truth in per cent and in standard uncertainties."""
+    if not truth or not math.isfinite(mean):
+        return "–"
+    text = f"{100 * (mean / truth - 1):+.1f} %".replace("-", "−")
+    return text if not u else f"{text} ({abs(mean - truth) / u:.1f} u)"
+
+
+def _interval(mean: float, u: float | None) -> str:
+    if u is None or not math.isfinite(u) or not math.isfinite(mean):
+        return "unknown"
+    return f"{number(max(mean - 2 * u, 0.0))}–{number(mean + 2 * u)}"
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
 
 
 def _region(content: ReportContent, result: RegionResult) -> dict[str, str]:
     dose, fit = result.dose, result.fit
     u, mean = dose.standard_uncertainty_gy, dose.mean_gy
     per_gbq = mean / content.administered_gbq
-    half_life = fit.effective_half_life_s
-    tia_u = fit.standard_uncertainty_bq_s
-    row = {
+    published, position = _position(per_gbq, content.range_of(result))
+    truth = (content.truth_gy or {}).get(result.region)
+    return {
         "region": result.region,
         "source": result.source,
+        "volume": number(result.volume_ml),
         "mass": number(dose.mass_g),
         "tia": with_uncertainty(
-            fit.time_integrated_activity_bq_s * MBQ_H_PER_BQ_S, None if tia_u is None else tia_u * MBQ_H_PER_BQ_S
+            fit.time_integrated_activity_bq_s * MBQ_H_PER_BQ_S,
+            _scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
         ),
-        "half_life": "–" if half_life is None else f"{half_life * H_PER_S:.1f}",
-        "extrapolated": f"{100 * fit.extrapolated_fraction:.0f}",
+        "half_life": number(_scaled(fit.effective_half_life_s, H_PER_S)),
+        "extrapolated": percent(fit.extrapolated_fraction),
         "dose": with_uncertainty(mean, u),
-        "interval": "unknown" if u is None else f"{number(max(mean - 2 * u, 0))}–{number(mean + 2 * u)}",
+        "interval": _interval(mean, u),
         "per_gbq": number(per_gbq),
-        "published": _position(per_gbq, content.range_of(result)),
+        "published": published,
+        "position": position,
         "model": fit.model,
-        "checks": "; ".join(f"{name}: {number(value)} Gy" for name, value in dose.cross_checks.items()),
-        "recovery": ", ".join(f"{r:.2f}" for r in result.recovery_coefficients) or "–",
+        "method": dose.method,
+        "checks": "; ".join(f"{name}: {number(value)} Gy" for name, value in dose.cross_checks.items()) or "–",
+        "recovery": ", ".join(number(r, 2) for r in result.recovery_coefficients) or "–",
+        "truth": number(truth),
+        "difference": _difference(mean, u, truth),
     }
-    truth = (content.truth_gy or {}).get(result.region)
-    row["truth"] = "–" if truth is None else number(truth)
-    row["difference"] = "–" if truth is None else f"{100 * (mean / truth - 1):+.1f} %"
-    return row
 
 
-def _activities(content: ReportContent) -> list[list[str]]:
+def _activities(content: ReportContent) -> tuple[list[str], list[list[str]]]:
+    """Hours of all scans, and per region the activity at each. [h], [MBq]"""
+    times = sorted({float(t) for result in content.results for t in result.curve.time_s})
     rows = []
     for result in content.results:
         curve = result.curve
-        for i, time_s in enumerate(curve.time_s):
-            u = (
-                None
-                if curve.standard_uncertainty_bq is None
-                else float(curve.standard_uncertainty_bq[i]) * MBQ_PER_BQ
+        u = curve.standard_uncertainty_bq
+        cells = {
+            float(time_s): with_uncertainty(
+                float(curve.activity_bq[i]) * MBQ_PER_BQ, None if u is None else float(u[i]) * MBQ_PER_BQ
             )
-            activity = with_uncertainty(float(curve.activity_bq[i]) * MBQ_PER_BQ, u)
-            rows.append([result.region, f"{time_s * H_PER_S:.1f}", activity])
-    return rows
+            for i, time_s in enumerate(curve.time_s)
+        }
+        rows.append([result.region, *(cells.get(time, "–") for time in times)])
+    return [f"{time * H_PER_S:.1f} h" for time in times], rows
 
 
 def _budget(content: ReportContent) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(c.name for r in content.results for c in r.dose.budget))
     rows = []
     for result in content.results:
-        parts = {c.name: f"{100 * c.relative:.1f}" for c in result.dose.budget}
-        u = result.dose.standard_uncertainty_gy
-        total = "unknown" if u is None else f"{100 * u / result.dose.mean_gy:.1f}"
+        parts = {c.name: percent(c.relative, 1) for c in result.dose.budget}
+        u, mean = result.dose.standard_uncertainty_gy, result.dose.mean_gy
+        total = "unknown" if u is None or not mean > 0 else percent(u / mean, 1)
         rows.append([result.region, *(parts.get(name, "–") for name in names), total])
     return names, rows
 
@@ -119,6 +149,7 @@ def report_text(content: ReportContent) -> dict[str, Any]:
     """Everything that the templates print, as text."""
     given = content.administration
     names, budget = _budget(content)
+    hours, activities = _activities(content)
     time: datetime | None = given.time
     return {
         "title": "Absorbed dose report",
@@ -131,6 +162,7 @@ def report_text(content: ReportContent) -> dict[str, Any]:
             ["administered activity", f"{number(given.activity_bq * MBQ_PER_BQ, 4)} MBq"],
             ["time of administration", time.strftime("%Y-%m-%d %H:%M") if time else "not given; hours per scan were given"],
             ["reference scan", content.reference],
+            ["computed", str(content.provenance.get("started", "not recorded")).replace("T", " ")],
         ],
         "missing": list(content.missing_items),
         "warnings": list(content.warnings),
@@ -141,11 +173,14 @@ def report_text(content: ReportContent) -> dict[str, Any]:
              "–" if s.counts is None else f"{s.counts / 1e6:.2f}", number(s.total_activity_mbq), s.registration]
             for s in content.scans
         ],
-        "activities": _activities(content),
+        "activity_times": hours,
+        "activities": activities,
         "budget_names": names,
         "budget": budget,
         "methods": [[key, value] for key, value in content.methods.items()],
-        "fit_warnings": [[r.region, w] for r in content.results for w in (*r.fit.warnings, *r.dose.warnings)],
+        "fit_warnings": [
+            [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))
+        ],
         "provenance": _flat(content.provenance),
         "captions": CAPTIONS,
     }  # fmt: skip
