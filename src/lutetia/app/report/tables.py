@@ -11,9 +11,15 @@ import numpy as np
 
 from lutetia import __version__
 from lutetia.app.report.content import RESEARCH_USE, RegionResult, ReportContent
+from lutetia.errors import MissingDataError
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 SCHEMA: Final = "lutetia dose 1"
+
+NOT_TABULAR: Final = (
+    "recovery_coefficients", "uncertainty_budget", "cross_checks_Gy", "published_range_Gy_per_GBq", "warnings",
+)  # fmt: skip
+"""Keys of a region that hold lists or tables and so are no columns of doses.csv."""
 
 
 def finite(value: float | None) -> float | None:
@@ -86,11 +92,19 @@ def write_tables(content: ReportContent, folder: Path, out: Path) -> dict[str, A
     content : the report
     folder : where to write now
     out : where the user will find it, for the document's ``out``
+
+    Raises
+    ------
+    MissingDataError
+        There is no region to report.
     """
     document = dose_document(content, out)
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / "dose.json").write_text(text + "\n", "utf-8")
-    columns = [key for key, value in document["regions"][0].items() if not isinstance(value, list | dict)]
+    if not document["regions"]:
+        raise MissingDataError("The report has no region; expected at least one with an activity and a dose.")
+    # a value that is missing in the first region may be a list in the next
+    columns = [key for key in document["regions"][0] if key not in NOT_TABULAR]
     _csv(folder / "doses.csv", columns, ([row.get(key) for key in columns] for row in document["regions"]))
     _csv(
         folder / "curves.csv",
