@@ -45,13 +45,18 @@ def percent(fraction: float | None, decimals: int = 0) -> str:
     return "–" if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.{decimals}f}"
 
 
+def _as_published(value: float) -> str:
+    """Two decimals as printed in the literature, more where the source has them."""
+    return f"{value:.2f}" if round(value, 2) == value else f"{value:g}"
+
+
 def _position(per_gbq: float, published: PublishedRange | None) -> tuple[str, str]:
     """Published range and where the result lies."""
     if published is None:
         return "–", "none published"
     low, high = published.low_gy_per_gbq, published.high_gy_per_gbq
     side = "below" if per_gbq < low else "above" if per_gbq > high else "within"
-    return f"{number(low, 2)}–{number(high, 2)}", side
+    return f"{_as_published(low)}–{_as_published(high)}", side
 
 
 def _difference(mean: float, u: float | None, truth: float | None) -> str:
