@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ def write_pdf(content: ReportContent, figures: Mapping[str, bytes], path: Path) 
     text = report_text(content)
     text["widths_mm"] = {name: _width_mm(name, data) for name, data in figures.items()}
     text["provenance"] = [[key, _shortened(key, value)] for key, value in text["provenance"]]
+    text["made"] = _made(content)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, data in figures.items():
@@ -41,6 +43,16 @@ def write_pdf(content: ReportContent, figures: Mapping[str, bytes], path: Path) 
         template = files("lutetia.app.report") / "templates" / "report.typ"
         (root / "report.typ").write_text(template.read_text("utf-8"), "utf-8")
         typst.compile(str(root / "report.typ"), output=str(path), root=str(root), pdf_standards=["a-2b"])
+
+
+def _made(content: ReportContent) -> dict[str, int] | None:
+    """When the run began, as the date of the document, so that the same content gives the same bytes."""
+    try:
+        at = datetime.fromisoformat(str(content.provenance["started"]))
+    except (KeyError, ValueError):
+        return None
+    parts = ("year", "month", "day", "hour", "minute", "second")
+    return {part: getattr(at, part) for part in parts}
 
 
 def _width_mm(name: str, png: bytes) -> float:

@@ -99,10 +99,10 @@ def write_tables(content: ReportContent, folder: Path, out: Path) -> dict[str, A
         There is no region to report.
     """
     document = dose_document(content, out)
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-    (folder / "dose.json").write_text(text + "\n", "utf-8")
     if not document["regions"]:
         raise MissingDataError("The report has no region; expected at least one with an activity and a dose.")
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / "dose.json").write_text(text + "\n", "utf-8")
     # a value that is missing in the first region may be a list in the next
     columns = [key for key in document["regions"][0] if key not in NOT_TABULAR]
     _csv(folder / "doses.csv", columns, ([row.get(key) for key in columns] for row in document["regions"]))
