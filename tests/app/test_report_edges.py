@@ -53,3 +53,8 @@ def test_the_pdf_is_dated_by_the_run_so_that_it_can_be_made_again(content, tmp_p
     made = (tmp_path / "a.pdf").read_bytes()
     assert made == (tmp_path / "b.pdf").read_bytes()
     assert b"D:20240312101112" in made  # date string of ISO 32000-1, 7.9.4
+
+
+def test_the_caption_speaks_of_ct_only_where_there_is_one(content, sparse):
+    assert "over CT" in report_text(content)["captions"]["fused"]
+    assert "CT" not in report_text(sparse)["captions"]["fused"]

@@ -8,8 +8,10 @@ from lutetia import __version__
 from lutetia.app.report.content import RESEARCH_USE, PublishedRange, RegionResult, ReportContent
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
+OVER_CT: Final = " over CT in grey"
+
 CAPTIONS: Final = {
-    "fused": "Absorbed dose in colour over CT in grey, with the outlines of the regions, through a kidney and the hottest "
+    "fused": f"Absorbed dose in colour{OVER_CT}, with the outlines of the regions, through a kidney and the hottest "
     "region. R, L, A, P, H, F: patient's right, left, front, back, head, feet.",
     "mip": "Coronal maximum-intensity projections of the scans, registered onto the reference, all on one scale.",
     "doses": "Absorbed dose per administered activity with k=2 intervals; grey areas are published ranges.",
@@ -187,5 +189,5 @@ def report_text(content: ReportContent) -> dict[str, Any]:
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))
         ],
         "provenance": _flat(content.provenance),
-        "captions": CAPTIONS,
+        "captions": CAPTIONS if content.ct is not None else {**CAPTIONS, "fused": CAPTIONS["fused"].replace(OVER_CT, "")},
     }  # fmt: skip
