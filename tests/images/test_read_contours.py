@@ -77,9 +77,33 @@ def test_slices_skipped_by_the_contours_are_told(tmp_path):
     assert any("'Liver': 2 slices between its contours have none" in w for w in found.warnings)
 
 
+@pytest.mark.parametrize(
+    ("first_mm", "step_mm", "told"),
+    [
+        (2.5, 1.0, "12 planes of them were left out"),  # an even number of planes on each slice: XOR would empty it
+        (2.4, 4 / 3, "8 planes of them were left out"),
+        (2.0, 4.0, "2.0 mm from the slices' centres"),  # halfway: each plane still has a slice of its own
+        (5.2, 4.0, "1.2 mm from the slices' centres"),
+    ],
+)
+def test_contours_between_slices_count_once_for_the_nearest(tmp_path, first_mm, step_mm, told):
+    """Contours that fill four slices of 4 mm, drawn on another image of the same frame, give the same region."""
+    heights = first_mm + step_mm * np.arange(round(16 / step_mm))
+    path = structure_set(tmp_path / "rs.dcm", {"Liver": [circle(21.1, z) for z in heights]})
+    found = read_rtstruct(path, GRID)
+    r, z = distance_mm()
+    np.testing.assert_array_equal(found.mask("liver"), (r < 21.1) & (z >= 4.0) & (z <= 16.0))
+    assert any(told in w for w in found.warnings)
+
+
+def test_contours_on_the_slices_need_no_words(tmp_path):
+    path = structure_set(tmp_path / "rs.dcm", {"Liver": [circle(21.1, z) for z in (4.0, 8.02, 12.0)]})
+    assert read_rtstruct(path, GRID).warnings == ()
+
+
 def test_contours_off_the_image_are_told(tmp_path):
     path = structure_set(tmp_path / "rs.dcm", {"Liver": [circle(20, 4.0), circle(20, 99.0)]})
-    assert any("1 contours lie between or outside" in w for w in read_rtstruct(path, GRID).warnings)
+    assert any("1 contours lie outside the slices" in w for w in read_rtstruct(path, GRID).warnings)
 
 
 def test_outlines_and_structures_of_other_frames_are_left_out(tmp_path):

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 
 from lutetia.errors import DicomError
-from lutetia.images.dicom.ct import read_ct
+from lutetia.images.dicom.ct import read_ct, slice_stack
 from lutetia.images.dicom.write_common import Identity
 from lutetia.images.dicom.write_ct import write_ct_series
 from lutetia.images.grid import Grid
@@ -65,11 +65,38 @@ def test_each_slice_has_its_own_scale(tmp_path):
     assert np.abs(found.values - VALUES).max(axis=(1, 2)).tolist().count(100.0) == 1
 
 
+def header(z_mm):
+    """What places a slice."""
+    dataset = pydicom.Dataset()
+    dataset.SeriesInstanceUID, dataset.Rows, dataset.Columns = "1.2.3", 4, 4
+    dataset.PixelSpacing, dataset.ImageOrientationPatient = [1.0, 1.0], [1, 0, 0, 0, 1, 0]
+    dataset.ImagePositionPatient = [0.0, 0.0, float(z_mm)]
+    return dataset
+
+
 def changed(path, **attributes):
     dataset = pydicom.dcmread(path)
     for keyword, value in attributes.items():
         setattr(dataset, keyword, value)
     dataset.save_as(path)
+
+
+@pytest.mark.parametrize(("spacing_mm", "decimals"), [(0.625, 2), (1.171875, 2), (1.25, 1), (3.27, 1)])
+@pytest.mark.parametrize("first_mm", [-100.1, 0.03])
+def test_rounded_positions_do_not_add_up(spacing_mm, decimals, first_mm):
+    """The ends of the stack are rounded once each, whatever the number of slices."""
+    places = np.round(first_mm + spacing_mm * np.arange(300), decimals)
+    grid, _ = slice_stack([header(z) for z in places], [f"{k}.dcm" for k in range(300)])
+    assert grid.spacing_mm[2] * 299 == pytest.approx(spacing_mm * 299, abs=10.0**-decimals)
+
+
+@pytest.mark.parametrize("spacing_mm", [0.5, 3.0])
+@pytest.mark.parametrize("n", [3, 4, 50])
+def test_a_gap_is_seen_wherever_it_is(spacing_mm, n):
+    for gone in range(1, n):
+        places = [header(spacing_mm * k) for k in range(n + 1) if k != gone]
+        with pytest.raises(DicomError, match="missing or unevenly spaced"):
+            slice_stack(places, [f"{k}.dcm" for k in range(n)])
 
 
 def test_a_missing_slice_is_named(tmp_path):

@@ -8,7 +8,7 @@ from typing import Final
 
 from lutetia.images.regions import Kind, Region, Side
 
-LESION: Final = re.compile(r"^(?:lesions?|gtv[a-z]?|tumou?rs?|mets?|metastas[ie]s|nodules?)(?P<id>\d*[a-z]?)$")
+LESION: Final = re.compile(r"^(?:lesions?|gtv[a-z]*|tumou?rs?|mets?|metastas[ie]s|nodules?)(?P<id>\d*[a-z]?)$")
 """A word that makes a lesion, with what number or letter hangs on it."""
 
 EXCEPT: Final = frozenset(

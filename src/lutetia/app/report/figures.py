@@ -154,6 +154,7 @@ def _dvh_figure(content: ReportContent) -> Any:
         axis.set_xscale("function", functions=(np.sqrt, np.square))
         ticks = sorted({round_below(largest * share) for share in (0, 0.01, 0.04, 0.16, 0.36, 0.64, 1)})
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_xlabel("absorbed dose / Gy (axis by square root)")
     axis.set_xlim(0, largest)
     axis.grid(alpha=0.25)
     axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, handlelength=2.4, labelspacing=0.3)

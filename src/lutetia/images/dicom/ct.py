@@ -5,14 +5,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lutetia.errors import DicomError
 from lutetia.images.dicom.open import number, numbers, open_dicom, pixels
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 
-UNEVEN_MM: Final = 0.02
-"""Slice distances may differ by this, for positions are rounded in DICOM. [mm]"""
+TWICE_MM: Final = 0.02
+"""Slices nearer to each other than this are one slice that is there twice. [mm]"""
+
+ROUNDED_MM: Final = 0.2
+"""What rounding each position to 0.1 mm, as some scanners do, can at most do to ``off_lattice_mm``. [mm]"""
+
+GAP: Final = 0.4
+"""Share of the slice distance by which a missing slice is surely seen; among three it puts them off by one half."""
 
 SHARED: Final = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6}
 """What the slices of a series have in common, and how many numbers that is."""
@@ -38,9 +45,9 @@ def slice_stack(datasets: Sequence[Any], names: Sequence[str]) -> tuple[Grid, li
     positions = np.array([[float(v) for v in d.ImagePositionPatient] for d in datasets])
     along = positions @ normal
     order = np.argsort(along, kind="stable")
-    steps = np.diff(along[order])
-    spacing = float(np.median(steps)) if steps.size else _thickness_mm(first, names[0])
-    _require_even(steps, spacing, [names[i] for i in order])
+    _require_even(along[order], [names[i] for i in order])
+    # the mean, for rounded positions would add up to millimetres with the usual step
+    spacing = float(np.ptp(along)) / (len(along) - 1) if len(along) > 1 else _thickness_mm(first, names[0])
     drift = positions[order] - positions[order[0]] - np.outer(along[order] - along[order[0]], normal)
     if np.abs(drift).max() > 1.0:
         raise DicomError(
@@ -86,19 +93,35 @@ def _require_like_first(dataset: Any, first: Any, name: str, first_name: str) ->
             )
 
 
-def _require_even(steps: Any, spacing: float, names: Sequence[str]) -> None:
-    if steps.size and spacing <= UNEVEN_MM:
+def off_lattice_mm(along_mm: NDArray[np.float64]) -> float:
+    """How far sorted positions stray from evenly spaced ones between the first and the last. [mm]"""
+    n = along_mm.size
+    return float(np.ptp(along_mm - np.linspace(along_mm[0], along_mm[-1], n))) if n > 1 else 0.0
+
+
+def is_even(along_mm: NDArray[np.float64], usual_mm: float) -> bool:
+    """Whether sorted positions are evenly spaced but for rounding, and none is missing."""
+    return off_lattice_mm(along_mm) <= min(max(ROUNDED_MM, 0.01 * usual_mm), GAP * usual_mm)
+
+
+def _require_even(along_mm: NDArray[np.float64], names: Sequence[str]) -> None:
+    steps = np.diff(along_mm)
+    if not steps.size:
+        return
+    usual = float(np.median(steps))
+    if usual <= TWICE_MM:
         raise DicomError(
             f"{names[0]} and others lie at the same position: slices are double or positions are missing."
         )
-    for i, step in enumerate(steps):
-        if step < UNEVEN_MM:
-            raise DicomError(f"{names[i]} and {names[i + 1]} lie at the same position; one slice is there twice.")
-        if abs(step - spacing) > max(UNEVEN_MM, 0.01 * spacing):
-            raise DicomError(
-                f"Between {names[i]} and {names[i + 1]} lie {step:.2f} mm where {spacing:.2f} mm were expected: slices "
-                "are missing or unevenly spaced."
-            )
+    i = int(np.argmin(steps))
+    if steps[i] < TWICE_MM:
+        raise DicomError(f"{names[i]} and {names[i + 1]} lie at the same position; one slice is there twice.")
+    if not is_even(along_mm, usual):
+        i = int(np.argmax(np.abs(steps - usual)))
+        raise DicomError(
+            f"Between {names[i]} and {names[i + 1]} lie {steps[i]:.2f} mm where {usual:.2f} mm were expected: slices "
+            "are missing or unevenly spaced."
+        )
 
 
 def read_ct(files: Sequence[Path]) -> Volume:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lutetia.errors import DicomError
+from lutetia.images.dicom.ct import TWICE_MM, is_even
 from lutetia.images.dicom.nm_header import energy_windows
 from lutetia.images.dicom.open import first_item, image_type, items, number, numbers
 from lutetia.images.dicom.radiopharmaceutical import AdministrationHints, administration_hints
@@ -34,7 +35,6 @@ MULTI_FRAME: Final = {
 }
 EMISSION: Final = frozenset({"nm raw", "nm reconstructed", "pt"})
 QUANTITATIVE: Final = frozenset({"Bq/mL", "counts", "CNTS"})
-TWICE_MM: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +195,8 @@ def _slices(headers: Sequence[Header]) -> tuple[float | None, tuple[str, ...]]:
     if orientation is None or len(placed) < len(positions):
         return None, ("slices without Image Position or Orientation (Patient)",)
     normal = np.cross(orientation[:3], orientation[3:])
-    steps = np.diff(np.sort(np.asarray(placed) @ normal))
+    along = np.sort(np.asarray(placed) @ normal)
+    steps = np.diff(along)
     usual = float(np.median(steps))
     problems = []
     twice = int(np.sum(steps < TWICE_MM))
@@ -204,7 +205,7 @@ def _slices(headers: Sequence[Header]) -> tuple[float | None, tuple[str, ...]]:
     gaps = int(np.sum(steps > 1.5 * usual)) if usual > 0 else 0
     if gaps:
         problems.append(f"missing slices: {gaps} gaps, up to {steps.max():.1f} mm where {usual:.2f} mm is usual")
-    elif usual > 0 and np.ptp(steps) > max(TWICE_MM, 0.01 * usual) and not problems:
+    elif usual > 0 and not is_even(along, usual) and not problems:
         problems.append(f"uneven slice spacing, {steps.min():.2f} to {steps.max():.2f} mm")
     return usual or None, tuple(problems)
 
