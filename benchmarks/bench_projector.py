@@ -17,8 +17,9 @@ from scipy.ndimage import gaussian_filter, rotate
 
 from lutetia.images.volume import Volume
 from lutetia.recon.camera import Camera
+from lutetia.recon.orbit import Orbit
 from lutetia.recon.osem import osem
-from lutetia.recon.projector import Orbit, SpectSystem, spect_system
+from lutetia.recon.projector import SpectSystem, spect_system
 
 N, VIEWS, PIXEL_MM, RADIUS_MM = 128, 120, 4.7952, 250.0
 CAMERA = Camera(

@@ -11,14 +11,13 @@ from numba import njit
 from scipy import integrate
 
 from lutetia.dose.energies import decay_energy
-from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV, compton, isotropic, turned
-from lutetia.dose.montecarlo.random import advanced, seeded, uniform
 from lutetia.dose.montecarlo.tables import mean_compton_transfer, photon_tables
 from lutetia.dose.montecarlo.voxels import photon_absorbed_dose
 from lutetia.dose.point_kernel import nuclide_energy_within
 from lutetia.errors import GridError, InputError
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g, mass_energy_absorption_cm2_per_g
 from lutetia.physics.materials import material
+from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, compton, isotropic, seeded, turned, uniform
 from lutetia.units import GY_PER_MEV_PER_G
 
 N = 200_000

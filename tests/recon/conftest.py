@@ -5,7 +5,7 @@ import pytest
 
 from lutetia.images.volume import Volume
 from lutetia.recon.camera import Camera
-from lutetia.recon.projector import Orbit
+from lutetia.recon.orbit import Orbit
 
 
 def make_orbit(

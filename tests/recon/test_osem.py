@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutetia.errors import InputError
-from lutetia.recon.osem import ordered_subsets, osem
+from lutetia.recon.channels import ordered_subsets
+from lutetia.recon.osem import osem
 from lutetia.recon.projector import spect_system
 
 from .conftest import cylinder_mu, make_orbit

@@ -9,7 +9,7 @@ from lutetia.images.grid import Grid
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import linear_attenuation_from_hu
-from lutetia.recon.projector import Orbit, field_of_view
+from lutetia.recon.orbit import Orbit, field_of_view
 
 LEAST_COVERAGE = 0.6
 """Share of the emission that the CT must cover; below it there is no reconstruction."""

@@ -17,6 +17,8 @@ from lutetia.units import MM_PER_CM
 
 FWHM_PER_SIGMA: Final = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 LEAD_DENSITY_G_PER_CM3: Final = 11.35
+TYPICAL_ENERGY_FWHM: Final = 0.098
+"""Of NaI(Tl) cameras at 140 keV (makers' NEMA NU 1 sheets give 0.094 to 0.099)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +39,29 @@ class Collimator:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SeptalTail:
+    """Photons that reach the crystal through lead: a second, wider Gaussian that takes ``share`` of all counts.
+
+    Its standard deviation grows with the distance from the collimator's face, ``intercept + slope d``. [mm, 1]
+    """
+
+    share: float
+    intercept_mm: float
+    slope: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1 or self.intercept_mm < 0 or self.slope < 0 or self.intercept_mm + self.slope == 0:
+            raise InputError(
+                f"Septal tail of share {self.share}, {self.intercept_mm} mm + {self.slope} d; expected a share between "
+                "0 and 1 and a width."
+            )
+
+    def sigma_mm(self, distance_mm: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard deviation at a distance; behind the face the value at the face holds. [mm]"""
+        return np.asarray(self.intercept_mm + self.slope * np.maximum(np.asarray(distance_mm, dtype=float), 0.0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Camera:
     """Spatial response of a camera with its collimator at one photon energy.
 
@@ -48,6 +73,8 @@ class Camera:
     name : str
     intrinsic_fwhm_mm : full width at half maximum of the crystal and its electronics. [mm]
     intercept_mm, slope : of the collimator's full width at half maximum over distance. [mm, 1]
+    energy_fwhm_at_140_kev : relative energy resolution at 140 keV
+    tail : septal penetration, None for none
     warnings : assumptions made when it was built
     """
 
@@ -55,6 +82,8 @@ class Camera:
     intrinsic_fwhm_mm: float
     intercept_mm: float
     slope: float
+    energy_fwhm_at_140_kev: float = TYPICAL_ENERGY_FWHM
+    tail: SeptalTail | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,60 +1,91 @@
-"""Ordered-subsets expectation maximisation with additive scatter."""
+"""Expectation maximisation, with all views at once (MLEM) or subset by subset (OSEM), for one or several windows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError
-from lutetia.recon.projector import SpectSystem
+from lutetia.recon.channels import Channel, Part, Progress, Subset, prepared, ratio, start_images, system_of_each
+from lutetia.recon.projector import Projector
 
-Progress = Callable[[str, float], None]
+Rescatter = Callable[[int, Sequence[NDArray[np.float32]]], Sequence[NDArray[np.floating]] | None]
+"""After each iteration: (its number, images (z, y, x)) to new scatter estimates for each channel, or None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class OsemResult:
-    """Image (z, y, x) in counts/s per voxel, and after each iteration the counts that it explains."""
+class EmResult:
+    """Images and how they came about.
 
-    image: NDArray[np.float32]
+    Attributes
+    ----------
+    images : (z, y, x) each, counts/s per voxel on the image's own scale
+    iterations, subsets : done
+    explained_counts : after each iteration, the counts that the images and the scatter explain
+    measured_counts : over all windows
+    watched : after each iteration, the sum of the first image over each watched region
+    converged : whether the watched regions had settled; None when nothing was asked
+    additive : the scatter estimates used in the last iteration
+    """
+
+    images: tuple[NDArray[np.float32], ...]
     iterations: int
     subsets: int
     explained_counts: tuple[float, ...]
     measured_counts: float
+    watched: tuple[Mapping[str, float], ...] = ()
+    converged: bool | None = None
+    additive: tuple[NDArray[np.floating], ...] = ()
+
+    @property
+    def image(self) -> NDArray[np.float32]:
+        """The first image."""
+        return self.images[0]
 
 
-def ordered_subsets(angle_rad: NDArray[np.float64], n_subsets: int) -> tuple[NDArray[np.int64], ...]:
-    """Split views into subsets evenly spread in angle, in an order in which neighbours differ most.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Until:
+    """Stop when no watched region changes by more than a share from one iteration to the next.
 
-    Views are dealt in order of their angle; subsets follow each other in bit-reversed order, so that each brings
-    directions far from those of the one before.
-
-    Raises
-    ------
-    InputError
-        More subsets than views, or less than one.
+    Attributes
+    ----------
+    regions : name to share of each voxel (z, y, x)
+    relative_change : per iteration
     """
-    if not 1 <= n_subsets <= angle_rad.size:
-        raise InputError(f"{n_subsets} subsets of {angle_rad.size} views; expected 1 to {angle_rad.size}.")
-    order = np.argsort(np.mod(angle_rad, 2 * np.pi), kind="stable")
-    bits = max(1, int(np.ceil(np.log2(n_subsets))))
-    reversed_bits = [int(f"{i:0{bits}b}"[::-1], 2) for i in range(2**bits)]
-    return tuple(np.sort(order[start::n_subsets]) for start in reversed_bits if start < n_subsets)
+
+    regions: Mapping[str, NDArray[np.floating]]
+    relative_change: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.regions or not 0 < self.relative_change < 1:
+            raise InputError(
+                f"Stopping on {len(self.regions)} regions at a change of {self.relative_change}; expected regions and "
+                "a share between 0 and 1."
+            )
+
+    def sums(self, image: NDArray[np.float32]) -> dict[str, float]:
+        """Sum of an image (z, y, x) over each region."""
+        return {name: float(np.vdot(share, image)) for name, share in self.regions.items()}
+
+    def settled(self, course: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the last iteration changed none of the regions by more than allowed."""
+        if len(course) < 2:
+            return False
+        before, now = course[-2], course[-1]
+        return all(abs(now[n] - before[n]) <= self.relative_change * max(abs(now[n]), 1e-30) for n in now)
 
 
 def osem(
-    system: SpectSystem,
+    system: Projector,
     counts: NDArray[np.floating],
     *,
     scatter: NDArray[np.floating] | None = None,
     iterations: int = 4,
     subsets: int = 8,
     progress: Progress | None = None,
-) -> OsemResult:
-    """Maximise the Poisson likelihood of the counts, subset by subset.
-
-    ``x <- x / (A' 1) * A' (y / (A x + s))`` with A of one subset's views. Stopped early it is smoother than the
-    maximum; how far it came differs from region to region (see :mod:`lutetia.recon.recovery`).
+) -> EmResult:
+    """One image from one window; see :func:`expectation_maximisation`.
 
     Parameters
     ----------
@@ -62,6 +93,39 @@ def osem(
     counts : (views, rows, columns) measured in the peak window
     scatter : (views, rows, columns) expected scattered counts among them
     iterations, subsets : how long; iterations x subsets updates
+    """
+    scatter = np.zeros_like(counts, dtype=np.float32) if scatter is None else scatter
+    channel = Channel(counts=counts, additive=scatter, parts=(Part(system=system),))
+    return expectation_maximisation([channel], iterations=iterations, subsets=subsets, progress=progress)
+
+
+def expectation_maximisation(
+    channels: Sequence[Channel],
+    *,
+    iterations: int = 4,
+    subsets: int = 8,
+    start: Sequence[NDArray[np.floating]] | None = None,
+    until: Until | None = None,
+    rescatter: Rescatter | None = None,
+    progress: Progress | None = None,
+) -> EmResult:
+    r"""Maximise the Poisson likelihood of all windows together, subset by subset.
+
+    .. math:: x_j \leftarrow x_j\, \sum_i w_{ij} A_{ij}'\frac{y_i}{\sum_k w_{ik} A_{ik} x_k + s_i}
+              \Big/ \sum_i w_{ij} A_{ij}' 1
+
+    over windows i and images j. With one subset it is MLEM and converges to the maximum of the likelihood; stopped
+    early it is smoother than the maximum, and how far it came differs from region to region (see
+    :mod:`lutetia.recon.recovery`). More than one subset cycles near the maximum.
+
+    Parameters
+    ----------
+    channels : windows with the images that are seen in each
+    iterations : at most; each runs through all subsets
+    subsets : 1 for MLEM
+    start : images (z, y, x) to start from, uniform ones by default
+    until : regions whose sums end it early once they have settled
+    rescatter : gives new scatter estimates after an iteration
     progress : called with a text and the fraction done
 
     Raises
@@ -71,80 +135,79 @@ def osem(
 
     References
     ----------
+    Shepp LA, Vardi Y. IEEE Trans Med Imaging 1 (1982) 113-122. doi:10.1109/TMI.1982.4307558
     Hudson HM, Larkin RS. Accelerated image reconstruction using ordered subsets of projection data. IEEE Trans Med
     Imaging 13 (1994) 601-609. doi:10.1109/42.363108
     """
-    scatter = np.zeros_like(counts, dtype=np.float32) if scatter is None else scatter
-    _require_counts(system, counts, scatter, iterations)
-    groups = ordered_subsets(system.orbit.angle_rad, subsets)
-    scratch = system.scratch()
-    measured = [system.to_native_projections(counts[g]) for g in groups]
-    additive = [system.to_native_projections(scatter[g]) for g in groups]
-    inverse = [_inverse_sensitivity(system, g, scratch) for g in groups]
-    image = _start(system, counts)
-    log = []
+    if iterations < 1:
+        raise InputError(f"{iterations} iterations; expected at least 1.")
+    groups, n_images, scratch = prepared(channels, subsets)
+    own = system_of_each(channels, n_images)
+    images = start_images(channels, n_images)
+    if start is not None:
+        images = [system.to_native(image) for system, image in zip(own, start, strict=True)]
+    inverse = [[_inverse(s) for s in group.sensitivity(scratch)] for group in groups]
+    additive: Sequence[NDArray[np.floating]] = [channel.additive for channel in channels]
+    log: list[float] = []
+    watched: list[dict[str, float]] = []
     for iteration in range(iterations):
         explained = 0.0
         for k, group in enumerate(groups):
-            expected = system.project(image, group)
-            expected += additive[k]
-            explained += float(expected.sum(dtype=np.float64))
-            image *= system.backproject(_ratio(measured[k], expected), group, scratch)
-            image *= inverse[k]
+            explained += _update(images, group, inverse[k], scratch)
             if progress is not None:
                 done = iteration * subsets + k + 1
-                progress(f"OSEM iteration {iteration + 1} of {iterations}", done / (iterations * subsets))
+                progress(f"Iteration {iteration + 1} of {iterations}", done / (iterations * subsets))
         log.append(explained)
-    return OsemResult(
-        image=system.from_native(image),
-        iterations=iterations,
+        if until is not None:
+            watched.append(until.sums(own[0].from_native(images[0])))
+            if until.settled(watched):
+                break
+        if rescatter is not None and iteration + 1 < iterations:
+            current = [s.from_native(x) for s, x in zip(own, images, strict=True)]
+            additive = _renewed(groups, rescatter(iteration + 1, current), additive)
+    return EmResult(
+        images=tuple(system.from_native(image) for system, image in zip(own, images, strict=True)),
+        iterations=len(log),
         subsets=subsets,
         explained_counts=tuple(log),
-        measured_counts=float(np.sum(counts, dtype=np.float64)),
+        measured_counts=sum(float(np.sum(channel.counts, dtype=np.float64)) for channel in channels),
+        watched=tuple(watched),
+        converged=until.settled(watched) if until is not None else None,
+        additive=tuple(additive),
     )
 
 
-def _require_counts(
-    system: SpectSystem, counts: NDArray[np.floating], scatter: NDArray[np.floating], iterations: int
-) -> None:
-    expected = (system.n_views, system.orbit.n_rows, system.orbit.n_columns)
-    if counts.shape != expected or scatter.shape != expected:
-        raise InputError(
-            f"Counts of shape {counts.shape} and scatter of {scatter.shape}; the system has {expected} "
-            "(views, rows, columns)."
-        )
-    if not (np.all(np.isfinite(counts)) and np.all(np.isfinite(scatter))) or counts.min() < 0 or scatter.min() < 0:
-        raise InputError("Projections hold negative or non-finite counts; expected counts of at least 0.")
-    if not np.any(counts > 0):
-        raise InputError("The projections of the peak window hold no counts; check the window and the file.")
-    if iterations < 1:
-        raise InputError(f"{iterations} iterations; expected at least 1.")
+def _renewed(
+    groups: Sequence[Subset], fresh: Sequence[NDArray[np.floating]] | None, known: Sequence[NDArray[np.floating]]
+) -> Sequence[NDArray[np.floating]]:
+    """The scatter to go on with, handed to all subsets when it is new."""
+    if fresh is None:
+        return known
+    for group in groups:
+        group.set_additive(fresh)
+    return fresh
 
 
-def _start(system: SpectSystem, counts: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Uniform image with about the measured count rate."""
-    nx, ny, nz = system.grid.size
-    rate = float(np.sum(counts, dtype=np.float64)) / float(system.orbit.frame_duration_s.sum())
-    image = np.zeros((ny, nx, nz), np.float32)
-    image[system.support] = rate / max(1, int(system.support.sum()) * nz)
-    return image
+def _update(
+    images: list[NDArray[np.float32]],
+    group: Subset,
+    inverse: Sequence[NDArray[np.float32]],
+    scratch: NDArray[np.float32],
+) -> float:
+    """One subset's step in place; the counts that the images before it explain."""
+    explained, ratios = 0.0, []
+    for k, measured in enumerate(group.measured):
+        expected = group.expected(images, k)
+        explained += float(expected.sum(dtype=np.float64))
+        ratios.append(ratio(measured, expected))
+    for image, gain, norm in zip(images, group.back(ratios, scratch), inverse, strict=True):
+        image *= gain
+        image *= norm
+    return explained
 
 
-def _inverse_sensitivity(
-    system: SpectSystem, views: NDArray[np.int64], scratch: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _inverse(sensitivity: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / (A' 1) of a subset; 0 where it sees (nearly) nothing."""
-    shape = (views.size, system.orbit.n_columns, system.orbit.n_rows)
-    sensitivity = system.backproject(np.ones(shape, np.float32), views, scratch)
-    floor = 1e-4 * float(sensitivity.max())
     inverse = np.zeros_like(sensitivity)
-    np.divide(1.0, sensitivity, out=inverse, where=sensitivity > floor)
+    np.divide(1.0, sensitivity, out=inverse, where=sensitivity > 1e-4 * float(sensitivity.max()))
     return inverse
-
-
-def _ratio(measured: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measured over expected; 0 where nothing was measured, so that empty bins make no noise of 0/0."""
-    ratio = np.zeros_like(measured)
-    floor = np.float32(1e-6 * max(float(expected.max()), 1e-30))
-    np.divide(measured, np.maximum(expected, floor), out=ratio, where=measured > 0)
-    return ratio

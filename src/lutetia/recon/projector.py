@@ -5,20 +5,20 @@ Per view: bilinear rotation, attenuation by half the own voxel and all in front 
 width grows with the distance from the collimator, applied as a small diffusion from plane to plane.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ive
 
 from lutetia.errors import GridError, InputError
-from lutetia.images.acquisition import Projections
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume, require_same_grid
 from lutetia.recon import kernels
 from lutetia.recon.camera import Camera
+from lutetia.recon.orbit import Orbit, axis_index, field_of_view
 from lutetia.units import CM_PER_MM
 
 CHUNKS: Final = 4
@@ -35,55 +35,6 @@ MU_FLOOR_PER_CM: Final = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Orbit:
-    """Where the detector was and how it is divided, per view. Conventions are those of Projections."""
-
-    angle_rad: NDArray[np.float64]
-    radius_mm: NDArray[np.float64]
-    frame_duration_s: NDArray[np.float64]
-    pixel_mm: tuple[float, float]
-    centre_mm: tuple[float, float, float]
-    n_rows: int
-    n_columns: int
-    frame_of_reference_uid: str = ""
-
-    @classmethod
-    def of(cls, projections: Projections) -> "Orbit":
-        """The orbit of measured projections."""
-        return cls(
-            angle_rad=projections.angle_rad,
-            radius_mm=projections.radius_mm,
-            frame_duration_s=projections.frame_duration_s,
-            pixel_mm=projections.pixel_mm,
-            centre_mm=projections.centre_mm,
-            n_rows=projections.counts.shape[2],
-            n_columns=projections.counts.shape[3],
-            frame_of_reference_uid=projections.frame_of_reference_uid,
-        )
-
-    def divided(self, factor: int) -> "Orbit":
-        """The same detector with every pixel divided into factor x factor."""
-        return replace(
-            self,
-            pixel_mm=(self.pixel_mm[0] / factor, self.pixel_mm[1] / factor),
-            n_rows=self.n_rows * factor,
-            n_columns=self.n_columns * factor,
-        )
-
-    def grid(self) -> Grid:
-        """The natural image grid: voxels as the detector's pixels, axis of rotation in the middle."""
-        size = (self.n_columns, self.n_columns, self.n_rows)
-        spacing = (self.pixel_mm[0], self.pixel_mm[0], self.pixel_mm[1])
-        origin = np.asarray(self.centre_mm) - (np.asarray(size) - 1) / 2 * np.asarray(spacing)
-        return Grid(
-            size=size,
-            spacing_mm=spacing,
-            origin_mm=(float(origin[0]), float(origin[1]), float(origin[2])),
-            frame_of_reference_uid=self.frame_of_reference_uid,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Tables:
     """Arrays that the kernels walk by: ranges of columns, and the response, per view and depth plane."""
 
@@ -93,6 +44,60 @@ class _Tables:
     steps: NDArray[np.float32]
     passes: NDArray[np.int64]
     wide: NDArray[np.float32]
+
+
+class Projector(Protocol):
+    """What reconstruction needs of a forward model: project, its transpose, and the way to and from native arrays."""
+
+    @property
+    def grid(self) -> Grid:
+        """Image grid."""
+        ...
+
+    @property
+    def orbit(self) -> Orbit:
+        """Detector positions and pixels."""
+        ...
+
+    @property
+    def support(self) -> NDArray[np.bool_]:
+        """(y, x) columns of voxels that may hold activity."""
+        ...
+
+    @property
+    def n_views(self) -> int:
+        """Number of views."""
+        ...
+
+    def forward(self, image: NDArray[np.floating], views: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Image (z, y, x) to expected counts (views, rows, columns)."""
+        ...
+
+    def to_native(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(z, y, x) to (y, x, z)."""
+        ...
+
+    def from_native(self, native: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(y, x, z) to (z, y, x)."""
+        ...
+
+    def to_native_projections(self, counts: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(views, rows, columns) to (views, columns, z)."""
+        ...
+
+    def project(self, native: NDArray[np.float32], views: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Native image to native counts of some views."""
+        ...
+
+    def backproject(
+        self, native: NDArray[np.float32], views: NDArray[np.int64], scratch: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Transpose of project."""
+        ...
+
+    def scratch(self) -> NDArray[np.float32]:
+        """Working memory of backproject."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -106,6 +111,7 @@ class SpectSystem:
     support : (y, x) columns of voxels that may hold activity; the image elsewhere is ignored
     usable : (rows, columns) detector pixels that count
     attenuates, resolves : which parts of the model are on
+    shares : of the response's components: the core, and the septal tail where the camera has one
     """
 
     grid: Grid
@@ -116,7 +122,8 @@ class SpectSystem:
     resolves: bool
     through: NDArray[np.float32]
     axis: tuple[float, float]
-    tables: _Tables
+    tables: tuple[_Tables, ...]
+    shares: tuple[float, ...] = (1.0,)
 
     @property
     def n_views(self) -> int:
@@ -175,25 +182,42 @@ class SpectSystem:
 
     def project(self, native: NDArray[np.float32], views: NDArray[np.int64]) -> NDArray[np.float32]:
         """As :meth:`forward`, in the kernels' order of axes."""
-        t = self.tables
+        out = self._seen(native, views, self.tables[0])
+        for share, tables in zip(self.shares[1:], self.tables[1:], strict=True):
+            out *= np.float32(1.0 - share)
+            out += np.float32(share) * self._seen(native, views, tables)
+        return np.multiply(out, self.weights(views), out=out)
+
+    def _seen(self, native: NDArray[np.float32], views: NDArray[np.int64], t: _Tables) -> NDArray[np.float32]:
+        """Through one component of the response."""
         out = np.empty((views.size, self.orbit.n_columns, self.orbit.n_rows), np.float32)
         kernels.forward(
             native, self.through, self._flags, self.axis, views, t.turns, t.ranges, t.spans, t.steps, t.passes,
             t.wide, min(CHUNKS, views.size), out,
         )  # fmt: skip
-        return np.multiply(out, self.weights(views), out=out)
+        return out
 
     def backproject(
         self, native: NDArray[np.float32], views: NDArray[np.int64], scratch: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """As :meth:`adjoint`, in the kernels' order of axes. ``scratch`` from :meth:`scratch` saves allocations."""
-        t = self.tables
-        nx, ny, nz = self.grid.size
         parts = (self.scratch() if scratch is None else scratch)[: min(CHUNKS, views.size)]
+        planes = native * self.weights(views)
+        image = self._spread(planes, views, self.tables[0], parts)
+        for share, tables in zip(self.shares[1:], self.tables[1:], strict=True):
+            image *= np.float32(1.0 - share)
+            image += np.float32(share) * self._spread(planes, views, tables, parts)
+        return image
+
+    def _spread(
+        self, planes: NDArray[np.float32], views: NDArray[np.int64], t: _Tables, parts: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Transpose of :meth:`_seen`."""
+        nx, ny, nz = self.grid.size
         image = np.empty((ny, nx, nz), np.float32)
         kernels.adjoint(
-            native * self.weights(views), self.through, self._flags, self.axis, views, t.turns, t.ranges, t.spans,
-            t.steps, t.passes, t.wide, self.support, parts, image,
+            planes, self.through, self._flags, self.axis, views, t.turns, t.ranges, t.spans, t.steps, t.passes,
+            t.wide, self.support, parts, image,
         )  # fmt: skip
         return image
 
@@ -250,7 +274,7 @@ def spect_system(
     Bai C, Zeng GL, Gullberg GT et al. Slice-by-slice blurring model. IEEE Trans Nucl Sci 45 (1998) 1145-1150.
     """
     grid = grid or orbit.grid()
-    axis = _axis_index(grid, orbit)
+    axis = axis_index(grid, orbit)
     if support is None:
         support = field_of_view(grid, orbit)
     if usable is None:
@@ -270,36 +294,19 @@ def spect_system(
         resolves=camera is not None,
         through=through,
         axis=axis,
-        tables=_tables(orbit, camera, walked, axis),
+        tables=tuple(_tables(orbit, sigma, walked, axis) for sigma in _components(camera)),
+        shares=(1.0, camera.tail.share) if camera is not None and camera.tail is not None else (1.0,),
     )
 
 
-def field_of_view(grid: Grid, orbit: Orbit) -> NDArray[np.bool_]:
-    """Columns of voxels (y, x) inside the cylinder that every view sees."""
-    x, y = _axis_index(grid, orbit)
-    dy, dx = np.ogrid[: grid.size[1], : grid.size[0]]
-    half = orbit.n_columns / 2 - 0.5
-    inside: NDArray[np.bool_] = (dx - x) ** 2 + (dy - y) ** 2 <= half**2
-    return inside
+Width = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Distance from the collimator's face to the standard deviation of the response. [mm]"""
 
 
-def _axis_index(grid: Grid, orbit: Orbit) -> tuple[float, float]:
-    """Index (x, y) of the axis of rotation; GridError unless the grid fits the detector."""
-    wanted = (orbit.pixel_mm[0], orbit.pixel_mm[0], orbit.pixel_mm[1])
-    if not np.allclose(grid.spacing_mm, wanted, rtol=1e-4) or not np.allclose(
-        grid.directions, np.eye(3), atol=1e-5
-    ):
-        raise GridError(
-            f"SPECT grid of spacing {grid.spacing_mm} mm and directions {grid.directions}; the projector needs an "
-            f"axis-aligned one of {wanted} mm."
-        )
-    x, y, z = (float(c) for c in grid.index(orbit.centre_mm))
-    if grid.size[2] != orbit.n_rows or abs(z - (orbit.n_rows - 1) / 2) > 0.01:
-        raise GridError(
-            f"SPECT grid of {grid.size[2]} slices with the detector's middle at slice {z:.2f}; expected one slice "
-            f"per detector row ({orbit.n_rows}), the middle at {(orbit.n_rows - 1) / 2}."
-        )
-    return x, y
+def _components(camera: Camera | None) -> tuple[Width, ...]:
+    if camera is None:
+        return (np.zeros_like,)
+    return (camera.sigma_mm,) if camera.tail is None else (camera.sigma_mm, camera.tail.sigma_mm)
 
 
 def _through(grid: Grid, attenuation: Volume) -> NDArray[np.float32]:
@@ -312,7 +319,7 @@ def _through(grid: Grid, attenuation: Volume) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.exp(-half_cm * mu), dtype=np.float32)
 
 
-def _tables(orbit: Orbit, camera: Camera | None, walked: NDArray[np.bool_], axis: tuple[float, float]) -> _Tables:
+def _tables(orbit: Orbit, width: Width, walked: NDArray[np.bool_], axis: tuple[float, float]) -> _Tables:
     turns = np.stack([np.cos(orbit.angle_rad), np.sin(orbit.angle_rad)], axis=1)
     y, x = np.nonzero(walked)
     reach = float(np.sqrt(np.max((x - axis[0]) ** 2 + (y - axis[1]) ** 2, initial=1.0)))
@@ -326,7 +333,7 @@ def _tables(orbit: Orbit, camera: Camera | None, walked: NDArray[np.bool_], axis
         *axis,
     )
     distance = orbit.radius_mm[:, None] - (0.5 * (n_depth - 1) - np.arange(n_depth)) * orbit.pixel_mm[0]
-    sigma = np.zeros_like(distance) if camera is None else camera.sigma_mm(distance)
+    sigma = np.asarray(width(distance), dtype=float)
     steps, passes = _steps(sigma, orbit.pixel_mm)
     spans = _spans(ranges, sigma, orbit)
     return _Tables(

@@ -13,8 +13,10 @@ from lutetia.images.acquisition import Projections
 from lutetia.images.volume import Volume
 from lutetia.recon.attenuation import activity_support, attenuation_map, attenuation_on
 from lutetia.recon.camera import Camera
-from lutetia.recon.osem import OsemResult, Progress, osem
-from lutetia.recon.projector import Orbit, SpectSystem, spect_system
+from lutetia.recon.channels import Progress
+from lutetia.recon.orbit import Orbit
+from lutetia.recon.osem import EmResult, osem
+from lutetia.recon.projector import SpectSystem, spect_system
 from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles, classify_windows, estimate_scatter
 from lutetia.recon.stitch import stitch
 
@@ -70,7 +72,7 @@ class BedReconstruction:
     scatter: ScatterEstimate
     counts: NDArray[np.float32]
     roles: WindowRoles
-    log: OsemResult
+    log: EmResult
     start_time: datetime | None
     duration_s: float
     count_rate_cps: float

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lutetia.errors import GridError, InputError
 from lutetia.images.grid import Grid
-from lutetia.recon.osem import Progress, osem
+from lutetia.recon.channels import Progress
+from lutetia.recon.osem import osem
 from lutetia.recon.projector import SpectSystem
 from lutetia.recon.reconstruct import BedReconstruction, Reconstruction, join_beds
 from lutetia.recon.stitch import place_onto

@@ -14,7 +14,8 @@ from lutetia.images.grid import Grid
 from lutetia.images.resample import average_onto, resample_activity
 from lutetia.images.volume import Volume
 from lutetia.recon.camera import Camera
-from lutetia.recon.projector import Orbit, spect_system
+from lutetia.recon.orbit import Orbit
+from lutetia.recon.projector import spect_system
 from lutetia.recon.scatter import classify_windows, describe
 
 

@@ -8,10 +8,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV, isotropic, turned
-from lutetia.dose.montecarlo.random import advanced, seeded, uniform
 from lutetia.dose.montecarlo.voxels import FIXED_POINT, N_BATCHES
 from lutetia.physics.stopping import csda_range_water_g_per_cm2
+from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, isotropic, seeded, turned, uniform
 
 CLASSICAL_RADIUS_CM: Final = 2.8179403e-13
 FINE_STRUCTURE: Final = 1 / 137.035999

@@ -6,11 +6,10 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV, compton, isotropic, turned
-from lutetia.dose.montecarlo.random import advanced, seeded, uniform
 from lutetia.dose.montecarlo.tables import CUTOFF_MEV, photon_tables
 from lutetia.dose.montecarlo.voxels import FIXED_POINT, N_BATCHES
 from lutetia.physics.materials import Material
+from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, compton, isotropic, seeded, turned, uniform
 
 
 @njit(cache=True)

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.physics.materials import Material
+from lutetia.physics.transport import ELECTRON_REST_MEV
 
 CUTOFF_MEV: Final = 0.01
 """Photons below this are absorbed where they are: they travel under 2 mm in water."""

@@ -13,13 +13,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.photon import ELECTRON_REST_MEV, compton, isotropic, turned
-from lutetia.dose.montecarlo.random import advanced, seeded, uniform
 from lutetia.dose.montecarlo.tables import CUTOFF_MEV, photon_tables
 from lutetia.errors import GridError, InputError
 from lutetia.images.volume import Volume, require_same_grid
 from lutetia.physics.emissions import Lines, emissions
 from lutetia.physics.materials import Material
+from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, compton, isotropic, seeded, turned, uniform
 from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G
 
 N_BATCHES: Final = 10
