@@ -10,8 +10,9 @@ from lutetia.images.acquisition import Projections
 from lutetia.images.dicom import nm
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
+from lutetia.recon.bed import ReconSettings, reconstruct_bed_in_detail
 from lutetia.recon.camera import read_camera
-from lutetia.recon.reconstruct import ReconSettings, reconstruct_bed_in_detail
+from lutetia.recon.peaks import Peak
 
 
 def _ct(folder) -> Volume:
@@ -28,7 +29,9 @@ def _ct(folder) -> Volume:
 def _log_likelihood(projections: Projections, ct) -> tuple[float, float]:
     """Poisson log-likelihood, and the share of the activity inside the body of the CT."""
     camera = read_camera("GE-Discovery-670-MEGP", photopeak_mev=0.2084)
-    bed = reconstruct_bed_in_detail(projections, ct, camera, 0.2084, ReconSettings(iterations=3, subsets=6))
+    bed = reconstruct_bed_in_detail(
+        projections, ct, [Peak(energy_mev=0.2084, camera=camera)], ReconSettings(iterations=3, subsets=6)
+    )
     expected = np.maximum(bed.system.forward(bed.volume.values) + bed.scatter.counts, 1e-4)
     inside = bed.volume.values[bed.attenuation.values > 0.05].sum() / bed.volume.values.sum()
     return float((bed.counts * np.log(expected) - expected).sum(dtype=float)), float(inside)

@@ -10,14 +10,10 @@ from lutetia.images.calibration import Calibration
 from lutetia.images.grid import Grid
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
+from lutetia.recon.bed import ReconSettings, reconstruct_bed
 from lutetia.recon.camera import Camera
-from lutetia.recon.reconstruct import (
-    ReconSettings,
-    decay_factor,
-    reconstruct_bed,
-    reconstruct_time_point,
-    usable_pixels,
-)
+from lutetia.recon.peaks import usable_pixels
+from lutetia.recon.reconstruct import decay_factor, reconstruct_time_point
 from lutetia.recon.recovery import count_uncertainty, recovery_by_reprojection, region_means
 from lutetia.recon.simulate import ScatterModel, simulate_projections
 

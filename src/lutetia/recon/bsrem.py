@@ -9,8 +9,9 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError
-from lutetia.recon.channels import Channel, Progress, Subset, prepared, ratio, start_images, system_of_each
+from lutetia.recon.channels import Channel, Progress, Subset, prepared, ratio, system_of_each
 from lutetia.recon.osem import EmResult, expectation_maximisation
+from lutetia.recon.projector import Projector
 
 FLOOR_SHARE: Final = 1e-6
 """Of the image's mean: what keeps the prior smooth at zero, and voxels from sticking there."""
@@ -160,7 +161,7 @@ class _State:
     """Images of the iteration (native), with what each step needs."""
 
     def __init__(
-        self, groups: Sequence[Subset], own: Sequence, images: list[NDArray[np.float32]], penalty: Penalty,
+        self, groups: Sequence[Subset], own: Sequence[Projector], images: list[NDArray[np.float32]], penalty: Penalty,
         scratch: NDArray[np.float32],
     ) -> None:  # fmt: skip
         self.groups, self.images, self.scratch = groups, images, scratch
@@ -169,7 +170,10 @@ class _State:
         self.sensitivity = sensitivities
         whole = [sum((s[n] for s in sensitivities), np.zeros_like(images[n])) for n in range(len(images))]
         self.seen = [w > 1e-4 * float(w.max()) for w in whole]
-        self.scale = [np.where(seen, w / len(groups), np.inf).astype(np.float32) for w, seen in zip(whole, self.seen, strict=True)]
+        self.scale = [
+            np.where(seen, w / len(groups), np.inf).astype(np.float32)
+            for w, seen in zip(whole, self.seen, strict=True)
+        ]
         self.strength = [penalty.strength * float(w[seen].mean()) for w, seen in zip(whole, self.seen, strict=True)]
         means = [float(image[seen].mean()) for image, seen in zip(images, self.seen, strict=True)]
         self.floors = [np.float32(FLOOR_SHARE * mean) for mean in means]

@@ -81,11 +81,11 @@ def detect_motion(
         design = np.stack([model[view][inside], -columns[view][inside], -rows[view][inside]], axis=1)
         weight = 1.0 / model[view][inside]
         normal = design.T @ (design * weight[:, None])
-        inverse = np.linalg.pinv(normal)
-        solution = inverse @ (design.T @ (weight * y[view][inside]))
+        inverse: NDArray[np.float64] = np.linalg.pinv(normal)
+        solution = np.asarray(inverse @ (design.T @ (weight * y[view][inside])))
         # rows run from head to feet
         shift[view] = solution[1] / max(solution[0], 1e-9), -solution[2] / max(solution[0], 1e-9)
-        # smoothing makes neighbours alike: fewer independent pixels by its area, and as much less noise in each
+        # smoothing makes neighbours alike: fewer independent pixels, and as much less noise in each
         error[view] = np.sqrt(np.diag(inverse)[1:])
     limit = SHARE_OF_PIXEL * np.asarray(pixel_mm)
     moved = np.any((np.abs(shift) > SIGNIFICANT * error) & (np.abs(shift) > limit), axis=1)

@@ -152,11 +152,15 @@ def propagated_noise(
         to_counts, to_scatter = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for step in range(len(course) - 2, -1, -1):
             k = step % len(groups)
-            _back_step(groups[k], inverse[k], course[step], course[step + 1], weights, scratch, to_counts, to_scatter)
+            _back_step(
+                groups[k], inverse[k], course[step], course[step + 1], weights, scratch, to_counts, to_scatter
+            )
         measured = np.stack([channel.counts for channel in channels])
         by_counts[number] = float((to_counts.astype(np.float64) ** 2 * measured).sum())
         if scatter_variance is not None:
-            by_scatter[number] = float((to_scatter.astype(np.float64) ** 2 * np.stack(list(scatter_variance))).sum())
+            by_scatter[number] = float(
+                (to_scatter.astype(np.float64) ** 2 * np.stack(list(scatter_variance))).sum()
+            )
         sensitivity[name] = to_counts
         if progress is not None:
             progress(f"Noise of {name}", (number + 1) / len(names))
@@ -211,7 +215,13 @@ def _back_step(
 
 
 def counting_replicates(
-    channels: Sequence[Channel], regions: Shares, *, iterations: int, subsets: int, replicates: int, rng: np.random.Generator
+    channels: Sequence[Channel],
+    regions: Shares,
+    *,
+    iterations: int,
+    subsets: int,
+    replicates: int,
+    rng: np.random.Generator,
 ) -> Replicates:
     """:func:`bootstrap` of a plain reconstruction by OSEM with its scatter held."""
 

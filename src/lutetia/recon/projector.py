@@ -65,6 +65,11 @@ class Projector(Protocol):
         ...
 
     @property
+    def usable(self) -> NDArray[np.bool_]:
+        """(rows, columns) detector pixels that count."""
+        ...
+
+    @property
     def n_views(self) -> int:
         """Number of views."""
         ...

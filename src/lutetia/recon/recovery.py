@@ -1,7 +1,7 @@
 """What a reconstruction makes of a known image: partial-volume factors and counting uncertainty of regions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from lutetia.errors import GridError, InputError
 from lutetia.images.grid import Grid
+from lutetia.recon.bed import BedReconstruction, ReconSettings, run
 from lutetia.recon.channels import Progress
-from lutetia.recon.osem import osem
-from lutetia.recon.projector import SpectSystem
-from lutetia.recon.reconstruct import BedReconstruction, Reconstruction, join_beds
+from lutetia.recon.projector import Projector
+from lutetia.recon.reconstruct import Reconstruction, join_beds
 from lutetia.recon.stitch import place_onto
 
 LEAST_KEPT: Final = 0.05
@@ -129,16 +129,16 @@ def _reconstructed(reconstruction: Reconstruction, image: NDArray[np.float32]) -
     images = []
     for bed in reconstruction.beds:
         own = place_onto(image, reconstruction.volume.grid, bed.volume.grid) / np.float32(bed.decay_factor)
-        expected = bed.system.forward(own) + bed.scatter.counts
-        result = osem(
-            bed.system,
-            expected,
-            scatter=bed.scatter.counts,
-            iterations=settings.iterations,
-            subsets=min(settings.subsets, bed.system.n_views),
-        )
+        images_of = [own, *(volume.values for volume in bed.volumes[1:])]
+        windows = [replace(w, counts=w.channel.expected(images_of)) for w in bed.peaks]
+        result = run(windows, _held(settings), None)
         images.append(result.image)
     return join_beds(reconstruction.beds, images).values
+
+
+def _held(settings: ReconSettings) -> ReconSettings:
+    """The same reconstruction with the scatter that was estimated, as long as it was run."""
+    return replace(settings, scatter="none", until_change=None)
 
 
 def count_uncertainty(
@@ -179,9 +179,7 @@ def count_uncertainty(
     return dict(zip(names, _relative(fisher, joint=joint), strict=True))
 
 
-def _fisher(
-    system: SpectSystem, bed: BedReconstruction, parts: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float64]:
+def _fisher(system: Projector, bed: BedReconstruction, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     # information changes slowly with the angle: every VIEW_STEP-th view stands for its neighbours
     views = np.arange(0, system.n_views, VIEW_STEP if system.n_views >= 8 * VIEW_STEP else 1)
     share = views.size / system.n_views

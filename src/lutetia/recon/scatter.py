@@ -13,7 +13,7 @@ from lutetia.images.acquisition import EnergyWindow
 from lutetia.recon.camera import FWHM_PER_SIGMA
 from lutetia.units import KEV_PER_MEV
 
-ScatterMethod = Literal["tew", "dew", "none"]
+ScatterMethod = Literal["tew", "dew", "model", "none"]
 
 GAP_FRACTION: Final = 0.05
 """A scatter window may overlap the peak window, or stay apart from it, by this fraction of the photopeak energy."""
@@ -166,7 +166,7 @@ def estimate_scatter(
         nothing = np.zeros(counts.shape[1:], np.float32)
         return ScatterEstimate(counts=nothing, variance=nothing)
     if method not in ("tew", "dew"):
-        raise InputError(f"Scatter method {method!r}; expected 'tew', 'dew' or 'none'.")
+        raise InputError(f"Scatter method {method!r}; expected 'tew', 'dew', 'model' or 'none'.")
     if roles.lower is None or (method == "tew" and roles.upper is None):
         wanted = "below" if roles.lower is None else "above"
         raise MissingDataError(

@@ -10,8 +10,9 @@ from lutetia.images.acquisition import Equipment, Projections
 from lutetia.images.calibration import Calibration
 from lutetia.images.volume import Volume
 from lutetia.physics.nuclides import Nuclide, detectable_photopeaks
+from lutetia.recon.bed import ReconSettings
 from lutetia.recon.camera import Camera, collimators, read_camera
-from lutetia.recon.reconstruct import ReconSettings, Reconstruction, reconstruct_time_point
+from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
 from lutetia.recon.scatter import ScatterMethod, classify_windows
 
 Progress = Callable[[str, float], None]
