@@ -162,7 +162,12 @@ def _camera_of(table: Mapping[str, Any], photopeak_mev: float | None, *, where: 
     name = str(table.get("name", where))
     if "resolution" in table:
         values = _numbers(table["resolution"], ("intercept_mm", "slope"), where, "resolution")
-        camera = Camera(name=name, intrinsic_fwhm_mm=float(intrinsic), **values)
+        camera = Camera(
+            name=name,
+            intrinsic_fwhm_mm=float(intrinsic),
+            intercept_mm=values["intercept_mm"],
+            slope=values["slope"],
+        )
     else:
         camera = camera_from_collimator(
             collimator=_collimator_of(table, where),
@@ -193,8 +198,13 @@ def _energy_of(table: Mapping[str, Any], photopeak_mev: float | None, where: str
 def _collimator_of(table: Mapping[str, Any], where: str) -> Collimator:
     entry = table.get("collimator")
     if isinstance(entry, dict):
-        keys = ("hole_diameter_mm", "hole_length_mm", "septa_mm")
-        return Collimator(name=str(table.get("name", where)), **_numbers(entry, keys, where, "collimator"))
+        values = _numbers(entry, ("hole_diameter_mm", "hole_length_mm", "septa_mm"), where, "collimator")
+        return Collimator(
+            name=str(table.get("name", where)),
+            hole_diameter_mm=values["hole_diameter_mm"],
+            hole_length_mm=values["hole_length_mm"],
+            septa_mm=values["septa_mm"],
+        )
     if entry not in collimators():
         raise MissingDataError(
             f"Camera {where}: collimator {entry!r} is not known; give its hole_diameter_mm, hole_length_mm and "
