@@ -105,10 +105,10 @@ def test_published_shares_of_penetration():
     def share(name, energy):
         return transmission(known[name], energy).penetration_share
 
-    # Cot et al., IEEE Trans Nucl Sci 49 (2002) 12 (PENELOPE): about 95 % geometric at 140 keV, low-energy holes
+    # Cot et al., IEEE Trans Nucl Sci 49 (2002) 12 (PENELOPE): fan beam, about 95 % geometric at 140 keV
     assert 1 - share("GE-Discovery-670-LEHR", 0.140) == pytest.approx(0.95, abs=0.03)
     # SIMIND 7.0.3 (github.com/hhonda5427/simind_study, me_calib.res), Symbia ME, 123I at 15 cm, 15 % window, without
-    # backscatter: 88.3 % geometric, 3.7 % penetration, 2.2 % scattered in lead. Ours, 4.9 %, is Anger's edge
+    # backscatter: 88.3 % geometric, 3.7 % penetration, 2.2 % scattered in lead. Ours, 5.0 %, is Anger's edge
     assert share("Siemens-Symbia-ME", 0.159) == pytest.approx(3.74 / (3.74 + 88.32), abs=0.02)
     # "Investigation of different components of parallel-hole collimator response ..." (SIMIND), shares of all photons
     # with those scattered in lead: geometric above 60 % at 364 keV (HEGP), above 70 % at 185 and 245 keV (MEGP),
