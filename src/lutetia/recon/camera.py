@@ -1,10 +1,7 @@
 """Gamma cameras: how far a point spreads on the detector, from its collimator's holes or from measured values."""
 
-import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,60 +10,39 @@ import yaml
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError, MissingDataError, OutOfRangeError
+from lutetia.recon.collimator import (
+    Collimator,
+    SeptalTail,
+    collimators,
+    lead_attenuation_per_cm,
+    septal_tail,
+    usable_energy,
+)
 from lutetia.units import MM_PER_CM
 
+__all__ = [
+    "FWHM_PER_SIGMA",
+    "TYPICAL_INTRINSIC_FWHM_MM",
+    "Camera",
+    "Collimator",
+    "SeptalTail",
+    "camera_from_collimator",
+    "collimators",
+    "lead_attenuation_per_cm",
+    "read_camera",
+]
+
 FWHM_PER_SIGMA: Final = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
-LEAD_DENSITY_G_PER_CM3: Final = 11.35
 TYPICAL_ENERGY_FWHM: Final = 0.098
 """Of NaI(Tl) cameras at 140 keV (makers' NEMA NU 1 sheets give 0.094 to 0.099)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Collimator:
-    """A parallel-hole lead collimator. [mm]"""
-
-    name: str
-    hole_diameter_mm: float
-    hole_length_mm: float
-    septa_mm: float
-
-    def __post_init__(self) -> None:
-        if min(self.hole_diameter_mm, self.hole_length_mm, self.septa_mm) <= 0:
-            raise InputError(
-                f"Collimator {self.name!r}: hole {self.hole_diameter_mm} mm, length {self.hole_length_mm} mm, "
-                f"septa {self.septa_mm} mm; all must be positive."
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeptalTail:
-    """Photons that reach the crystal through lead: a second, wider Gaussian that takes ``share`` of all counts.
-
-    Its standard deviation grows with the distance from the collimator's face, ``intercept + slope d``. [mm, 1]
-    """
-
-    share: float
-    intercept_mm: float
-    slope: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1 or self.intercept_mm < 0 or self.slope < 0 or self.intercept_mm + self.slope == 0:
-            raise InputError(
-                f"Septal tail of share {self.share}, {self.intercept_mm} mm + {self.slope} d; expected a share between "
-                "0 and 1 and a width."
-            )
-
-    def sigma_mm(self, distance_mm: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviation at a distance; behind the face the value at the face holds. [mm]"""
-        return np.asarray(self.intercept_mm + self.slope * np.maximum(np.asarray(distance_mm, dtype=float), 0.0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Camera:
     """Spatial response of a camera with its collimator at one photon energy.
 
-    ``FWHM(d)^2 = intrinsic^2 + (intercept + slope d)^2`` with d from the collimator's face. Sensitivity is part of
-    the calibration, not of the camera.
+    ``FWHM(d)^2 = intrinsic^2 + (intercept + slope d)^2`` with d from the collimator's face. With a tail this is the
+    core's width, and the core holds the rest of the photons. Sensitivity is part of the calibration, not of the camera.
 
     Attributes
     ----------
@@ -74,7 +50,7 @@ class Camera:
     intrinsic_fwhm_mm : full width at half maximum of the crystal and its electronics. [mm]
     intercept_mm, slope : of the collimator's full width at half maximum over distance. [mm, 1]
     energy_fwhm_at_140_kev : relative energy resolution at 140 keV
-    tail : septal penetration, None for none
+    tail : photons through the septa, None where they are not modelled
     warnings : assumptions made when it was built
     """
 
@@ -88,6 +64,10 @@ class Camera:
 
     def __post_init__(self) -> None:
         values = (self.intrinsic_fwhm_mm, self.intercept_mm, self.slope)
+        if not 0.001 < self.energy_fwhm_at_140_kev < 1:
+            raise InputError(
+                f"Camera {self.name!r}: energy resolution {self.energy_fwhm_at_140_kev:.1%} at 140 keV; expected 0.1 to 100 %."
+            )
         if not np.all(np.isfinite(values)) or min(values) < 0 or max(values[:2]) == 0:
             raise InputError(
                 f"Camera {self.name!r}: intrinsic FWHM {values[0]} mm, intercept {values[1]} mm, "
@@ -96,7 +76,7 @@ class Camera:
             )
 
     def sigma_mm(self, distance_mm: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviation of the response at a distance from the collimator's face. [mm]
+        """Standard deviation of the response, without its tail, at a distance from the collimator's face. [mm]
 
         Behind the face (negative distance) the value at the face holds.
         """
@@ -105,53 +85,15 @@ class Camera:
         return np.asarray(fwhm / FWHM_PER_SIGMA)
 
 
-@cache
-def collimators() -> dict[str, Collimator]:
-    """Collimators that come with Lutetia, by name (data/simind_collimators)."""
-    table = files("lutetia.recon").joinpath("data/simind_collimators/collimators.csv").read_text("utf-8")
-    return {
-        row["name"]: Collimator(
-            name=row["name"],
-            hole_diameter_mm=float(row["hole_diameter_mm"]),
-            hole_length_mm=float(row["hole_length_mm"]),
-            septa_mm=float(row["septa_mm"]),
-        )
-        for row in csv.DictReader(table.splitlines())
-    }
-
-
-@cache
-def _lead_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    table = files("lutetia.recon").joinpath("data/nist_lead/lead.csv").read_text("utf-8").splitlines()
-    values = np.array([line.split(",") for line in table[1:]], dtype=float)
-    return values[:, 0], values[:, 1]
-
-
-def lead_attenuation_per_cm(photon_energy_mev: float) -> float:
-    """Linear attenuation coefficient of lead, log-log interpolated from NISTIR 5632. [1/cm]
-
-    Raises
-    ------
-    OutOfRangeError
-        Outside 0.05 to 1 MeV.
-    """
-    energy, mass_attenuation = _lead_table()
-    if not energy[0] <= photon_energy_mev <= energy[-1]:
-        raise OutOfRangeError(
-            f"Lead attenuation at {photon_energy_mev} MeV: the table holds {energy[0]} to {energy[-1]} MeV."
-        )
-    log = np.interp(np.log(photon_energy_mev), np.log(energy), np.log(mass_attenuation))
-    return float(np.exp(log)) * LEAD_DENSITY_G_PER_CM3
-
-
 def camera_from_collimator(
     *, collimator: Collimator, photopeak_mev: float, intrinsic_fwhm_mm: float, name: str = ""
 ) -> Camera:
     r"""Geometric response of a parallel-hole collimator.
 
     :math:`\mathrm{FWHM}_c(d) = D (L_e + d) / L_e` with hole diameter D and length :math:`L_e = L - 2/\mu`
-    shortened by penetration through lead at the photopeak. Septal penetration tails and scatter in the collimator
-    are not part of it: for 131I or 225Ac daughters give a measured response instead.
+    shortened by penetration through the edges of the holes at the photopeak. Photons through whole septa are not part
+    of it (:func:`lutetia.recon.collimator.septal_tail` has them), nor is scatter in the collimator; where many cross
+    its lead the camera carries a warning.
 
     References
     ----------
@@ -169,6 +111,16 @@ def camera_from_collimator(
         intrinsic_fwhm_mm=intrinsic_fwhm_mm,
         intercept_mm=collimator.hole_diameter_mm,
         slope=collimator.hole_diameter_mm / effective_mm,
+        warnings=_unverified(collimator) + usable_energy(collimator, photopeak_mev),
+    )
+
+
+def _unverified(collimator: Collimator) -> tuple[str, ...]:
+    if collimator.verified:
+        return ()
+    return (
+        f"Collimator {collimator.name}: hole {collimator.hole_diameter_mm} mm, length {collimator.hole_length_mm} mm, "
+        f"septa {collimator.septa_mm} mm are not verified; compare them with the maker's data sheet.",
     )
 
 
@@ -176,12 +128,16 @@ TYPICAL_INTRINSIC_FWHM_MM: Final = 3.8
 """Of a 9.5 mm NaI(Tl) crystal at 140 keV (makers' NEMA NU 1 sheets give 3.7 to 3.9 mm); used with a warning."""
 
 
-def read_camera(path_or_name: str | Path, *, photopeak_mev: float | None = None) -> Camera:
+def read_camera(
+    path_or_name: str | Path, *, photopeak_mev: float | None = None, intrinsic_fwhm_mm: float | None = None
+) -> Camera:
     """Camera from a YAML file, or of a collimator by name.
 
     The file holds ``name``, ``intrinsic_fwhm_mm`` and either ``resolution: {intercept_mm, slope}`` or
     ``collimator``: a name in :func:`collimators`, or ``{hole_diameter_mm, hole_length_mm, septa_mm}``. A collimator
-    needs the photon energy, as ``photopeak_mev`` here or ``photopeak_keV`` in the file.
+    needs the photon energy, as ``photopeak_mev`` here or ``photopeak_keV`` in the file. ``septal_tail`` is
+    ``{share, intercept_mm, slope}`` (of the tail's standard deviation) or ``computed``, from the collimator's geometry;
+    without it there is no tail. ``energy_resolution_percent_at_140_keV`` is 9.8 where it is not given. An ``intrinsic_fwhm_mm`` given here goes before that of the file.
 
     Raises
     ------
@@ -191,8 +147,9 @@ def read_camera(path_or_name: str | Path, *, photopeak_mev: float | None = None)
         The file is no table of these keys.
     """
     text = str(path_or_name)
+    given: dict[str, Any] = {} if intrinsic_fwhm_mm is None else {"intrinsic_fwhm_mm": intrinsic_fwhm_mm}
     if text in collimators():
-        return _camera_of({"name": text, "collimator": text}, photopeak_mev, where=text)
+        return _camera_of({"name": text, "collimator": text, **given}, photopeak_mev, where=text)
     path = Path(path_or_name)
     if not path.is_file():
         raise MissingDataError(
@@ -201,7 +158,7 @@ def read_camera(path_or_name: str | Path, *, photopeak_mev: float | None = None)
     table = yaml.safe_load(path.read_text("utf-8"))
     if not isinstance(table, dict):
         raise InputError(f"{path.name}: expected the keys name, intrinsic_fwhm_mm and collimator or resolution.")
-    return _camera_of(table, photopeak_mev, where=path.name)
+    return _camera_of({**table, **given}, photopeak_mev, where=path.name)
 
 
 def _camera_of(table: Mapping[str, Any], photopeak_mev: float | None, *, where: str) -> Camera:
@@ -212,37 +169,53 @@ def _camera_of(table: Mapping[str, Any], photopeak_mev: float | None, *, where: 
         warnings = (f"Camera {where}: intrinsic resolution not given, {intrinsic} mm FWHM assumed.",)
     name = str(table.get("name", where))
     if "resolution" in table:
-        values = _numbers(table["resolution"], ("intercept_mm", "slope"), where)
-        return Camera(
+        values = _numbers(table["resolution"], ("intercept_mm", "slope"), where, "resolution")
+        camera = Camera(
             name=name,
             intrinsic_fwhm_mm=float(intrinsic),
             intercept_mm=values["intercept_mm"],
             slope=values["slope"],
-            warnings=warnings,
         )
+    else:
+        camera = camera_from_collimator(
+            collimator=_collimator_of(table, where),
+            photopeak_mev=_energy_of(table, photopeak_mev, where),
+            intrinsic_fwhm_mm=float(intrinsic),
+            name=name,
+        )
+    tail = _tail_of(table, photopeak_mev, where)
+    resolution = float(table.get("energy_resolution_percent_at_140_keV") or 100.0 * TYPICAL_ENERGY_FWHM)
+    return replace(
+        camera, tail=tail, energy_fwhm_at_140_kev=resolution / 100.0, warnings=warnings + camera.warnings
+    )
+
+
+def _tail_of(table: Mapping[str, Any], photopeak_mev: float | None, where: str) -> SeptalTail | None:
+    entry = table.get("septal_tail")
+    if entry is None:
+        return None
+    if entry == "computed":
+        return septal_tail(_collimator_of(table, where), _energy_of(table, photopeak_mev, where))
+    return SeptalTail(**_numbers(entry, ("share", "intercept_mm", "slope"), where, "septal_tail"))
+
+
+def _energy_of(table: Mapping[str, Any], photopeak_mev: float | None, where: str) -> float:
     energy = photopeak_mev if photopeak_mev is not None else table.get("photopeak_keV", 0.0) / 1000.0
     if not energy:
         raise MissingDataError(f"Camera {where}: a collimator's response needs photopeak_mev (or photopeak_keV).")
-    camera = camera_from_collimator(
-        collimator=_collimator_of(table, where),
-        photopeak_mev=energy,
-        intrinsic_fwhm_mm=float(intrinsic),
-        name=name,
-    )
-    return Camera(
-        name=camera.name,
-        intrinsic_fwhm_mm=camera.intrinsic_fwhm_mm,
-        intercept_mm=camera.intercept_mm,
-        slope=camera.slope,
-        warnings=warnings,
-    )
+    return float(energy)
 
 
 def _collimator_of(table: Mapping[str, Any], where: str) -> Collimator:
     entry = table.get("collimator")
     if isinstance(entry, dict):
-        keys = ("hole_diameter_mm", "hole_length_mm", "septa_mm")
-        return Collimator(name=str(table.get("name", where)), **_numbers(entry, keys, where))
+        values = _numbers(entry, ("hole_diameter_mm", "hole_length_mm", "septa_mm"), where, "collimator")
+        return Collimator(
+            name=str(table.get("name", where)),
+            hole_diameter_mm=values["hole_diameter_mm"],
+            hole_length_mm=values["hole_length_mm"],
+            septa_mm=values["septa_mm"],
+        )
     if entry not in collimators():
         raise MissingDataError(
             f"Camera {where}: collimator {entry!r} is not known; give its hole_diameter_mm, hole_length_mm and "
@@ -251,8 +224,10 @@ def _collimator_of(table: Mapping[str, Any], where: str) -> Collimator:
     return collimators()[str(entry)]
 
 
-def _numbers(entry: Any, keys: tuple[str, ...], where: str) -> dict[str, float]:
+def _numbers(entry: Any, keys: tuple[str, ...], where: str, section: str) -> dict[str, float]:
     try:
         return {key: float(entry[key]) for key in keys}
     except (KeyError, TypeError, ValueError) as error:
-        raise MissingDataError(f"Camera {where}: expected numbers for {', '.join(keys)}; found {entry}.") from error
+        raise MissingDataError(
+            f"Camera {where}, {section}: expected numbers for {', '.join(keys)}; found {entry}."
+        ) from error

@@ -73,7 +73,8 @@ def detect_motion(
     smooth = (0.0, SMOOTHING_PIXELS, SMOOTHING_PIXELS)
     y = gaussian_filter(np.asarray(measured, dtype=np.float64), smooth)
     model = gaussian_filter(np.asarray(expected, dtype=np.float64), smooth)
-    rows, columns = np.gradient(model, pixel_mm[1], pixel_mm[0], axis=(1, 2))
+    rows: NDArray[np.float64] = np.gradient(model, pixel_mm[1], axis=1)
+    columns: NDArray[np.float64] = np.gradient(model, pixel_mm[0], axis=2)
     for view in range(n):
         inside = usable & (model[view] > 0.02 * model[view].max())
         if np.count_nonzero(inside) < 50 or not measured[view].any():
@@ -82,7 +83,7 @@ def detect_motion(
         weight = 1.0 / model[view][inside]
         normal = design.T @ (design * weight[:, None])
         inverse: NDArray[np.float64] = np.linalg.pinv(normal)
-        solution = np.asarray(inverse @ (design.T @ (weight * y[view][inside])))
+        solution: NDArray[np.float64] = np.dot(inverse @ design.T, weight * y[view][inside])
         # rows run from head to feet
         shift[view] = solution[1] / max(solution[0], 1e-9), -solution[2] / max(solution[0], 1e-9)
         # smoothing makes neighbours alike: fewer independent pixels, and as much less noise in each

@@ -1,7 +1,7 @@
 """From a loaded scan to its quantitative image."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lutetia.app.case import Case
 from lutetia.app.workflow.load import LoadedScan
@@ -82,10 +82,8 @@ def camera_of(case: Case, equipment: Equipment, energy_mev: float) -> tuple[Came
         warnings = (f"Collimator {wanted!r} was taken to be {chosen} of the table.",)
     elif not exact:
         chosen = str(case.folder / wanted)
-    camera = read_camera(chosen, photopeak_mev=energy_mev)
-    if case.camera.intrinsic_fwhm_mm is not None:
-        camera = replace(camera, intrinsic_fwhm_mm=case.camera.intrinsic_fwhm_mm, warnings=())
-    return camera, warnings
+    intrinsic = case.camera.intrinsic_fwhm_mm
+    return read_camera(chosen, photopeak_mev=energy_mev, intrinsic_fwhm_mm=intrinsic), warnings
 
 
 def _matched(wanted: str, equipment: Equipment, known: list[str]) -> str:
