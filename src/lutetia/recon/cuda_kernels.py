@@ -50,8 +50,9 @@ def _blur_columns(plane, target, span, taps):
     for i in range(span[0] + cuda.threadIdx.y, span[1], cuda.blockDim.y):
         for z in range(cuda.threadIdx.x, plane.shape[1], cuda.blockDim.x):
             total = np.float32(0.0)
-            for j in range(max(span[0], i - radius), min(span[1], i + radius + 1)):
-                total += taps[j - i + radius] * plane[j, z]
+            for j in range(i - radius, i + radius + 1):
+                if span[0] <= j < span[1]:
+                    total += taps[j - i + radius] * plane[j, z]
             target[i, z] = total
     cuda.syncthreads()
 
@@ -63,8 +64,9 @@ def _blur_rows(plane, target, span, taps):
     for i in range(span[0] + cuda.threadIdx.y, span[1], cuda.blockDim.y):
         for z in range(cuda.threadIdx.x, n, cuda.blockDim.x):
             total = np.float32(0.0)
-            for s in range(max(0, z - radius), min(n, z + radius + 1)):
-                total += taps[s - z + radius] * plane[i, s]
+            for s in range(z - radius, z + radius + 1):
+                if 0 <= s < n:
+                    total += taps[s - z + radius] * plane[i, s]
             target[i, z] = total
     cuda.syncthreads()
 
@@ -150,7 +152,19 @@ def forward(image, through, flags, axis, views, turns, ranges, spans, steps, pas
             _blur_plane(plane, target, span, steps[v, k])
             plane, target = target, plane
         _gather_plane(
-            plane, target, image, through, flags[0], blurs, axis, turns[v], k, halves, ranges[v, k], span, steps[v, k]
+            plane,
+            target,
+            image,
+            through,
+            flags[0],
+            blurs,
+            axis,
+            turns[v],
+            k,
+            halves,
+            ranges[v, k],
+            span,
+            steps[v, k],
         )
         plane, target = target, plane
     if flags[1]:
@@ -177,7 +191,7 @@ def adjoint(
         _copy(planes[a], plane, span)
     for k in range(span[2], span[3]):
         blurs = flags[1] and k > span[2]
-        behind = max(k - 1, 0)
+        behind = k - 1 if blurs else k
         for _ in range(passes[v, behind] - 1 if blurs else 0):
             _blur_plane(plane, target, span, steps[v, behind])
             plane, target = target, plane

@@ -27,7 +27,7 @@ def _position(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y):
 def cell(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y):
     """Lower corner (x, y) of the four voxels round column i of depth plane k, and the way from it."""
     x, y = _position(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y)
-    ix, iy = int(math.floor(x)), int(math.floor(y))
+    ix, iy = int(math.floor(x)), int(math.floor(y))  # noqa: RUF046 - on a CUDA device floor gives a float
     return ix, iy, np.float32(x - ix), np.float32(y - iy)
 
 

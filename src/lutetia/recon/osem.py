@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError
-from lutetia.recon.projector import SpectSystem
+from lutetia.recon.projector import Projector
 
 Progress = Callable[[str, float], None]
 
@@ -43,7 +43,7 @@ def ordered_subsets(angle_rad: NDArray[np.float64], n_subsets: int) -> tuple[NDA
 
 
 def osem(
-    system: SpectSystem,
+    system: Projector,
     counts: NDArray[np.floating],
     *,
     scatter: NDArray[np.floating] | None = None,
@@ -105,7 +105,7 @@ def osem(
 
 
 def _require_counts(
-    system: SpectSystem, counts: NDArray[np.floating], scatter: NDArray[np.floating], iterations: int
+    system: Projector, counts: NDArray[np.floating], scatter: NDArray[np.floating], iterations: int
 ) -> None:
     expected = (system.n_views, system.orbit.n_rows, system.orbit.n_columns)
     if counts.shape != expected or scatter.shape != expected:
@@ -121,7 +121,7 @@ def _require_counts(
         raise InputError(f"{iterations} iterations; expected at least 1.")
 
 
-def _start(system: SpectSystem, counts: NDArray[np.floating]) -> NDArray[np.float32]:
+def _start(system: Projector, counts: NDArray[np.floating]) -> NDArray[np.float32]:
     """Uniform image with about the measured count rate."""
     nx, ny, nz = system.grid.size
     rate = float(np.sum(counts, dtype=np.float64)) / float(system.orbit.frame_duration_s.sum())
@@ -131,7 +131,7 @@ def _start(system: SpectSystem, counts: NDArray[np.floating]) -> NDArray[np.floa
 
 
 def _inverse_sensitivity(
-    system: SpectSystem, views: NDArray[np.int64], scratch: NDArray[np.float32]
+    system: Projector, views: NDArray[np.int64], scratch: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """1 / (A' 1) of a subset; 0 where it sees (nearly) nothing."""
     shape = (views.size, system.orbit.n_columns, system.orbit.n_rows)

@@ -7,7 +7,7 @@ width grows with the distance from the collimator, applied as a small diffusion 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,26 @@ class _Tables:
     steps: NDArray[np.float32]
     passes: NDArray[np.int64]
     wide: NDArray[np.float32]
+
+
+class Projector(Protocol):
+    """What a reconstruction asks of a forward model, wherever it is computed; see :class:`SpectSystem`."""
+
+    @property
+    def grid(self) -> Grid: ...  # noqa: D102
+    @property
+    def orbit(self) -> Orbit: ...  # noqa: D102
+    @property
+    def support(self) -> NDArray[np.bool_]: ...  # noqa: D102
+    @property
+    def n_views(self) -> int: ...  # noqa: D102
+    def to_native_projections(self, counts: NDArray[np.floating]) -> NDArray[np.float32]: ...  # noqa: D102
+    def from_native(self, native: NDArray[np.float32]) -> NDArray[np.float32]: ...  # noqa: D102
+    def project(self, native: NDArray[np.float32], views: NDArray[np.int64]) -> NDArray[np.float32]: ...  # noqa: D102
+    def backproject(  # noqa: D102
+        self, native: NDArray[np.float32], views: NDArray[np.int64], scratch: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]: ...
+    def scratch(self) -> NDArray[np.float32]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
