@@ -80,7 +80,8 @@ def reconstruct(system, gpu):
 
 
 def main():
-    """Compare all, print."""
+    """Compare all, write."""
+    sys.setswitchinterval(1e-5)  # the simulator's threads wait for each other at every plane
     n, views, *block = (int(a) for a in sys.argv[1:])
     found = {}
     for name, attenuates, slope in (("plain", False, None), ("full", True, 0.055), ("wide", True, 0.4)):
@@ -90,7 +91,7 @@ def main():
         found[name] = compare(system, gpu)
         if name == "full":
             found["osem"] = reconstruct(system, gpu)
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
