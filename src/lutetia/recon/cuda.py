@@ -55,8 +55,7 @@ def _missing() -> str:
             return ""
         cuda.current_context()
     except Exception as error:  # each binding of the driver has its own classes
-        lines = (line.strip(" :") for line in str(error).splitlines())
-        return " ".join(line for line in lines if line) or type(error).__name__
+        return " ".join(str(error).split()).rstrip(" :.") or type(error).__name__
     return "The driver works, but libNVVM, the compiler of the CUDA toolkit, was not found"
 
 
