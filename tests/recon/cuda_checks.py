@@ -32,12 +32,12 @@ def make_system(n, views, *, attenuates, slope):
     )
     grid = orbit.grid()
     y, x = (grid.origin_mm[a] + np.arange(n) * grid.spacing_mm[0] for a in (1, 0))
-    body = ((x[None, :] - 1) / 40) ** 2 + ((y[:, None] + 2) / 30) ** 2 <= 1
+    body = ((x[None, :] - 1) / 22) ** 2 + ((y[:, None] + 2) / 15) ** 2 <= 1
     usable = np.ones((orbit.n_rows, n), bool)
     usable[0] = False
     return spect_system(
         orbit=orbit,
-        camera=None if slope is None else Camera(name="t", intrinsic_fwhm_mm=3.8, intercept_mm=3.0, slope=slope),
+        camera=None if slope is None else Camera(name="t", intrinsic_fwhm_mm=1.0, intercept_mm=0.5, slope=slope),
         attenuation=Volume(grid=grid, values=0.15 * np.broadcast_to(body, grid.shape), unit="1/cm")
         if attenuates
         else None,
@@ -64,6 +64,7 @@ def compare(system, gpu):
         "forward": apart(there, system.project(image, views)),
         "adjoint": apart(back, system.backproject(counts, views)),
         "transpose": float(abs(left / right - 1)),
+        "columns": float(np.diff(system.tables.spans[:, :2]).min() / system.orbit.n_columns),
         "passes": int(system.tables.passes.max()),
     }
 
@@ -84,10 +85,12 @@ def main():
     sys.setswitchinterval(1e-5)  # the simulator's threads wait for each other at every plane
     n, views, *block = (int(a) for a in sys.argv[1:])
     found = {}
-    for name, attenuates, slope in (("plain", False, None), ("full", True, 0.055), ("wide", True, 0.4)):
+    for name, attenuates, slope in (("plain", False, None), ("full", True, 0.02), ("wide", True, 0.4)):
         system = make_system(n, views, attenuates=attenuates, slope=slope)
         gpu = on_device(system, "cuda")
         gpu = replace(gpu, block=tuple(block)) if block else gpu
+        for plane in gpu.planes:  # what stood there before must not matter
+            plane.copy_to_device(np.full(plane.shape, np.nan, np.float32))
         found[name] = compare(system, gpu)
         if name == "full":
             found["osem"] = reconstruct(system, gpu)
