@@ -15,10 +15,10 @@ from lutetia.images.volume import Volume
 from lutetia.recon.bsrem import Penalty, penalised_likelihood
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Progress
+from lutetia.recon.cuda import Device
 from lutetia.recon.motion import Motion, detect_motion
 from lutetia.recon.osem import EmResult, Until, expectation_maximisation
 from lutetia.recon.peaks import (
-    Device,
     Peak,
     PeakWindow,
     modelled_scatter,

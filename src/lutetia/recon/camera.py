@@ -66,7 +66,8 @@ class Camera:
         values = (self.intrinsic_fwhm_mm, self.intercept_mm, self.slope)
         if not 0.001 < self.energy_fwhm_at_140_kev < 1:
             raise InputError(
-                f"Camera {self.name!r}: energy resolution {self.energy_fwhm_at_140_kev:.1%} at 140 keV; expected 0.1 to 100 %."
+                f"Camera {self.name!r}: energy resolution {self.energy_fwhm_at_140_kev:.1%} at 140 keV; expected 0.1 to "
+                "100 %."
             )
         if not np.all(np.isfinite(values)) or min(values) < 0 or max(values[:2]) == 0:
             raise InputError(
@@ -137,7 +138,8 @@ def read_camera(
     ``collimator``: a name in :func:`collimators`, or ``{hole_diameter_mm, hole_length_mm, septa_mm}``. A collimator
     needs the photon energy, as ``photopeak_mev`` here or ``photopeak_keV`` in the file. ``septal_tail`` is
     ``{share, intercept_mm, slope}`` (of the tail's standard deviation) or ``computed``, from the collimator's geometry;
-    without it there is no tail. ``energy_resolution_percent_at_140_keV`` is 9.8 where it is not given. An ``intrinsic_fwhm_mm`` given here goes before that of the file.
+    without it there is no tail. ``energy_resolution_percent_at_140_keV`` is 9.8 where it is not given. An
+    ``intrinsic_fwhm_mm`` given here goes before that of the file.
 
     Raises
     ------

@@ -4,6 +4,8 @@ Arrays are (y, x, z) with z contiguous, so that every step is a few scaled addit
 walked plane by plane parallel to its detector; rotation, attenuation and the growing blur are fused in one pass
 over a plane that stays in cache. Work is split into a number of chunks that does not depend on the number of
 threads, and sums over chunks run in a fixed order, so the bits do not depend on the threads.
+
+The formulas stand in functions of single numbers at the top; :mod:`lutetia.recon.cuda_kernels` calls the same.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -19,6 +21,39 @@ def _position(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y):
     u = i - half_columns
     t = half_depth - k
     return axis_x - u * cos + t * sin, axis_y + u * sin + t * cos
+
+
+@njit(cache=True, fastmath=True)
+def cell(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y):
+    """Lower corner (x, y) of the four voxels round column i of depth plane k, and the way from it."""
+    x, y = _position(k, i, cos, sin, half_depth, half_columns, axis_x, axis_y)
+    ix, iy = int(math.floor(x)), int(math.floor(y))  # noqa: RUF046 - on a CUDA device floor gives a float
+    return ix, iy, np.float32(x - ix), np.float32(y - iy)
+
+
+@njit(cache=True, fastmath=True)
+def corners(fx, fy):
+    """Bilinear weights of the voxels (0, 0), (0, 1), (1, 0) and (1, 1), as (y, x)."""
+    gx, gy = np.float32(1.0) - fx, np.float32(1.0) - fy
+    return gx * gy, fx * gy, gx * fy, fx * fy
+
+
+@njit(cache=True, fastmath=True)
+def mix(weights, f0, f1, f2, f3):
+    """Weighted sum of the values at the four corners."""
+    return weights[0] * f0 + weights[1] * f1 + weights[2] * f2 + weights[3] * f3
+
+
+@njit(cache=True, fastmath=True)
+def seen(h, f, behind):
+    """What leaves a plane: its own photons pass half a voxel, those from behind it a whole one."""
+    return h * (f + h * behind)
+
+
+@njit(cache=True, fastmath=True)
+def spread3(before, value, after, weight):
+    """One diffusion step: each neighbour gives and takes the same share, so the matrix is symmetric."""
+    return (np.float32(1.0) - np.float32(2.0) * weight) * value + weight * (before + after)
 
 
 @njit(cache=True)
@@ -47,13 +82,11 @@ def row_ranges(mask, cos, sin, n_columns, n_depth, axis_x, axis_y):
 def _blur_row(row, before, after, buffer, p_column, p_row):
     """Spread one row over its neighbours; ``before`` receives the row as it was."""
     n = row.size
-    q = np.float32(1.0) - np.float32(2.0) * p_column
     for z in range(n):
-        buffer[z + 1] = q * row[z] + p_column * (before[z] + after[z])
+        buffer[z + 1] = spread3(before[z], row[z], after[z], p_column)
         before[z] = row[z]
-    q = np.float32(1.0) - np.float32(2.0) * p_row
     for z in range(n):
-        row[z] = q * buffer[z + 1] + p_row * (buffer[z] + buffer[z + 2])
+        row[z] = spread3(buffer[z], buffer[z + 1], buffer[z + 2], p_row)
 
 
 @njit(cache=True, fastmath=True)
@@ -90,43 +123,41 @@ def _blur_wide(plane, scratch, span, kernel_column, kernel_row):
 @njit(cache=True, fastmath=True)
 def _gather(row, image, through, attenuate, ix, iy, fx, fy):
     """Add the image's row at a fractional position and attenuate: ``row = h (f + h row)``."""
-    one = np.float32(1.0)
-    a00, a01, a10, a11 = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    weights = corners(fx, fy)
     f0, f1, f2, f3 = image[iy, ix], image[iy, ix + 1], image[iy + 1, ix], image[iy + 1, ix + 1]
     if not attenuate:
         for z in range(row.size):
-            row[z] += a00 * f0[z] + a01 * f1[z] + a10 * f2[z] + a11 * f3[z]
+            row[z] += mix(weights, f0[z], f1[z], f2[z], f3[z])
         return
     h0, h1, h2, h3 = through[iy, ix], through[iy, ix + 1], through[iy + 1, ix], through[iy + 1, ix + 1]
     for z in range(row.size):
-        f = a00 * f0[z] + a01 * f1[z] + a10 * f2[z] + a11 * f3[z]
-        h = a00 * h0[z] + a01 * h1[z] + a10 * h2[z] + a11 * h3[z]
-        row[z] = h * (f + h * row[z])
+        f = mix(weights, f0[z], f1[z], f2[z], f3[z])
+        h = mix(weights, h0[z], h1[z], h2[z], h3[z])
+        row[z] = seen(h, f, row[z])
 
 
 @njit(cache=True, fastmath=True)
 def _spread(row, image, through, attenuate, ix, iy, fx, fy, buffer):
     """Transpose of _gather: attenuate the row and add it to the image."""
-    one = np.float32(1.0)
-    a00, a01, a10, a11 = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    weights = corners(fx, fy)
     f0, f1, f2, f3 = image[iy, ix], image[iy, ix + 1], image[iy + 1, ix], image[iy + 1, ix + 1]
     if attenuate:
         h0, h1, h2, h3 = through[iy, ix], through[iy, ix + 1], through[iy + 1, ix], through[iy + 1, ix + 1]
         for z in range(row.size):
-            h = a00 * h0[z] + a01 * h1[z] + a10 * h2[z] + a11 * h3[z]
+            h = mix(weights, h0[z], h1[z], h2[z], h3[z])
             buffer[z] = h * row[z]
             row[z] = h * buffer[z]
     else:
         for z in range(row.size):
             buffer[z] = row[z]
     for z in range(row.size):
-        f0[z] += a00 * buffer[z]
+        f0[z] += weights[0] * buffer[z]
     for z in range(row.size):
-        f1[z] += a01 * buffer[z]
+        f1[z] += weights[1] * buffer[z]
     for z in range(row.size):
-        f2[z] += a10 * buffer[z]
+        f2[z] += weights[2] * buffer[z]
     for z in range(row.size):
-        f3[z] += a11 * buffer[z]
+        f3[z] += weights[3] * buffer[z]
 
 
 @njit(cache=True, fastmath=True)
@@ -145,9 +176,8 @@ def _forward_view(image, through, flags, axis, turn, ranges, span, steps, passes
                 after = plane[i + 1] if i + 1 < span[1] else rows[1, :n]
                 _blur_row(plane[i], rows[0], after, rows[2], steps[k, 0], steps[k, 1])
             if ranges[k, 0] <= i < ranges[k, 1]:
-                x, y = _position(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
-                ix, iy = math.floor(x), math.floor(y)
-                _gather(plane[i], image, through, flags[0], ix, iy, np.float32(x - ix), np.float32(y - iy))
+                ix, iy, fx, fy = cell(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
+                _gather(plane[i], image, through, flags[0], ix, iy, fx, fy)
     if flags[1]:
         _blur_wide(plane, scratch, span, wide[0], wide[1])
 
@@ -164,9 +194,7 @@ def _back_view(image, through, flags, axis, turn, ranges, span, steps, passes, w
         rows[0, :] = 0
         for i in range(span[0], span[1]):
             if ranges[k, 0] <= i < ranges[k, 1]:
-                x, y = _position(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
-                ix, iy = math.floor(x), math.floor(y)
-                fx, fy = np.float32(x - ix), np.float32(y - iy)
+                ix, iy, fx, fy = cell(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
                 _spread(plane[i], image, through, flags[0], ix, iy, fx, fy, rows[3])
             if blur and i > span[0]:
                 _blur_row(plane[i - 1], rows[0], plane[i], rows[2], steps[k, 0], steps[k, 1])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,12 @@ from lutetia.images.volume import Volume
 from lutetia.recon.attenuation import activity_support, attenuation_map
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Part
+from lutetia.recon.cuda import Device, on_device
 from lutetia.recon.orbit import Orbit
 from lutetia.recon.projector import Projector, spect_system
 from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles, classify_windows, estimate_scatter
 from lutetia.recon.scatter_model import Emission, accepted, crystal_efficiency, simulate_scatter
 from lutetia.units import KEV_PER_MEV
-
-Device = Literal["cpu", "cuda"]
 
 DARK_SHARE: Final = 1e-3
 """A row of the detector with less than this share of the fullest row's counts is dark."""
@@ -182,16 +181,10 @@ def peak_windows(
                 counts=counts,
                 scatter=estimate_scatter(projections.counts, projections.windows, roles, method),
                 attenuation=mu,
-                system=_placed(system, device),
+                system=on_device(system, device),
             )
         )
     return tuple(found), tuple(dict.fromkeys(warnings))
-
-
-def _placed(system: Projector, device: Device) -> Projector:
-    if device == "cpu":
-        return system
-    raise MissingDataError("device 'cuda' is not there.")
 
 
 def _misses(window: EnergyWindow, peak: Peak) -> tuple[str, ...]:

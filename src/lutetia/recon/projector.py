@@ -116,7 +116,7 @@ class SpectSystem:
     support : (y, x) columns of voxels that may hold activity; the image elsewhere is ignored
     usable : (rows, columns) detector pixels that count
     attenuates, resolves : which parts of the model are on
-    shares : of the response's components: the core, and the septal tail where the camera has one
+    component_shares : of the response: the core, and the septal tail where the camera has one
     """
 
     grid: Grid
@@ -128,7 +128,7 @@ class SpectSystem:
     through: NDArray[np.float32]
     axis: tuple[float, float]
     tables: tuple[_Tables, ...]
-    shares: tuple[float, ...] = (1.0,)
+    component_shares: tuple[float, ...] = (1.0,)
 
     @property
     def n_views(self) -> int:
@@ -147,11 +147,11 @@ class SpectSystem:
         -------
         (views, rows, columns) [counts]
         """
-        return self.from_native_projections(self.project(self.to_native(image), self._views(views)))
+        return self.from_native_projections(self.project(self.to_native(image), self.chosen_views(views)))
 
     def adjoint(self, counts: NDArray[np.floating], views: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Transpose of :meth:`forward`: (views, rows, columns) into an image (z, y, x)."""
-        chosen = self._views(views)
+        chosen = self.chosen_views(views)
         expected = (chosen.size, self.orbit.n_rows, self.orbit.n_columns)
         if counts.shape != expected:
             raise InputError(f"Projections of shape {counts.shape}; expected {expected} (views, rows, columns).")
@@ -188,9 +188,10 @@ class SpectSystem:
     def project(self, native: NDArray[np.float32], views: NDArray[np.int64]) -> NDArray[np.float32]:
         """As :meth:`forward`, in the kernels' order of axes."""
         out = self._seen(native, views, self.tables[0])
-        for share, tables in zip(self.shares[1:], self.tables[1:], strict=True):
-            out *= np.float32(1.0 - share)
-            out += np.float32(share) * self._seen(native, views, tables)
+        if len(self.tables) > 1:
+            core, tail = self.component_shares
+            out *= np.float32(core)
+            out += np.float32(tail) * self._seen(native, views, self.tables[1])
         return np.multiply(out, self.weights(views), out=out)
 
     def _seen(self, native: NDArray[np.float32], views: NDArray[np.int64], t: _Tables) -> NDArray[np.float32]:
@@ -209,9 +210,10 @@ class SpectSystem:
         parts = (self.scratch() if scratch is None else scratch)[: min(CHUNKS, views.size)]
         planes = native * self.weights(views)
         image = self._spread(planes, views, self.tables[0], parts)
-        for share, tables in zip(self.shares[1:], self.tables[1:], strict=True):
-            image *= np.float32(1.0 - share)
-            image += np.float32(share) * self._spread(planes, views, tables, parts)
+        if len(self.tables) > 1:
+            core, tail = self.component_shares
+            image *= np.float32(core)
+            image += np.float32(tail) * self._spread(planes, views, self.tables[1], parts)
         return image
 
     def _spread(
@@ -235,7 +237,8 @@ class SpectSystem:
     def _flags(self) -> tuple[bool, bool]:
         return self.attenuates, self.resolves
 
-    def _views(self, views: Sequence[int] | None) -> NDArray[np.int64]:
+    def chosen_views(self, views: Sequence[int] | None) -> NDArray[np.int64]:
+        """Indices of some views, all by default; InputError for others."""
         chosen = np.arange(self.n_views) if views is None else np.asarray(views, dtype=np.int64)
         if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= self.n_views:
             raise InputError(f"Views {chosen.tolist()}; expected some of 0 to {self.n_views - 1}.")
@@ -300,7 +303,7 @@ def spect_system(
         through=through,
         axis=axis,
         tables=tuple(_tables(orbit, sigma, walked, axis) for sigma in _components(camera)),
-        shares=(1.0, camera.tail.share) if camera is not None and camera.tail is not None else (1.0,),
+        component_shares=_shares(camera),
     )
 
 
@@ -322,6 +325,12 @@ def _through(grid: Grid, attenuation: Volume) -> NDArray[np.float32]:
     half_cm = 0.5 * grid.spacing_mm[0] * CM_PER_MM
     mu = np.moveaxis(np.maximum(attenuation.values, 0), 0, 2)
     return np.ascontiguousarray(np.exp(-half_cm * mu), dtype=np.float32)
+
+
+def _shares(camera: Camera | None) -> tuple[float, ...]:
+    if camera is None or camera.tail is None:
+        return (1.0,)
+    return (1.0 - camera.tail.share, camera.tail.share)
 
 
 def _tables(orbit: Orbit, width: Width, walked: NDArray[np.bool_], axis: tuple[float, float]) -> _Tables:
