@@ -119,7 +119,8 @@ def test_a_slab_at_any_depth_of_a_uniform_body_is_exact(front_mm):
 
 def test_self_attenuation_of_nothing_is_one_and_falls():
     factors = [self_attenuation_factor(x) for x in (0.0, 1e-7, 0.1, 1.0, 3.0)]
-    assert factors[0] == 1.0 and factors[1] == pytest.approx(1.0, abs=1e-12)
+    assert factors[0] == 1.0
+    assert factors[1] == pytest.approx(1.0, abs=1e-12)
     assert factors == sorted(factors, reverse=True)
 
 
@@ -318,7 +319,8 @@ def test_a_point_without_transmitted_counts_is_unknown():
         blank=np.full(SHAPE, 100.0), transmission=dark, source_mev=0.122, photopeak_mev=0.122,
         relative_uncertainty=0.0, smoothing_fwhm_pixels=0.0,
     )  # fmt: skip
-    assert np.isnan(path.mu_t[:, :5]).all() and np.isfinite(path.mu_t[:, 5:]).all()
+    assert np.isnan(path.mu_t[:, :5]).all()
+    assert np.isfinite(path.mu_t[:, 5:]).all()
 
 
 def ct_box(hu=0.0):
@@ -335,7 +337,8 @@ def test_a_ct_is_projected_from_back_to_front():
     views = views_of(np.ones(SHAPE), np.ones(SHAPE))
     # first pixel's centre at the head end: rows go down from z = 78 + 1 mm
     path = path_from_ct(ct_box(), views, photopeak_mev=PEAK_MEV, relative_uncertainty=0.03, corner_mm=(-38.0, 77.0))
-    assert np.isfinite(path.mu_t[:20]).all() and np.isnan(path.mu_t[20:]).all()
+    assert np.isfinite(path.mu_t[:20]).all()
+    assert np.isnan(path.mu_t[20:]).all()
     np.testing.assert_allclose(path.mu_t[:19], water * 20 + air * 6, rtol=1e-5)  # closed form
     np.testing.assert_allclose(path.thickness_mm[:19], 200.0)
 
@@ -400,7 +403,9 @@ def test_an_organ_in_an_elliptic_body_of_a_simulated_camera(camera):
         depth_mm=float((100 * np.sqrt(1 - (60 / 150) ** 2)) + 30),  # of its middle below the front there
     )
     found = quantify(views, region, path)
-    assert found.activity_bq == pytest.approx(organ_bq, rel=0.05)
+    assert found.activity_bq == pytest.approx(organ_bq, rel=0.02)  # measured: +0.9 %; the organ is no slab
+    by_thickness = quantify(views, replace(region, depth_mm=None), path)
+    assert by_thickness.activity_bq == pytest.approx(organ_bq, rel=0.05)  # measured: +3.6 %
     assert not any("posterior_mirrored" in w for w in found.warnings)
     assert quantify(views, replace(region, background=None), path).activity_bq > 1.15 * organ_bq
 

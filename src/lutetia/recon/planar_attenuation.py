@@ -18,7 +18,10 @@ from lutetia.recon.camera import FWHM_PER_SIGMA
 from lutetia.recon.scatter import SMOOTHING_FWHM_PIXELS
 from lutetia.units import CM_PER_MM, KEV_PER_MEV, MM_PER_CM
 
-WATER_EQUIVALENT: Final = "The body's thickness was taken from its attenuation as if it were water: too thin in the lungs, too thick in bone."
+WATER_EQUIVALENT: Final = (
+    "The body's thickness was taken from its attenuation as if it were water: too small over the lungs, too large "
+    "over bone."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
