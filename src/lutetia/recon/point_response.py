@@ -65,7 +65,9 @@ def point_response(
     The image is projected without noise and reconstructed twice, with and without a small blob at the place; the
     difference, per count added, is the response. OSEM is not linear: the response depends on the image round the
     point and on ``iterations``, and holds for small changes only. With resolution recovery it undershoots beside the
-    point, so that no Gaussian describes it well (see ``misfit``).
+    point, and a hot lesion is answered more sharply than a small change: a region-based correction of spheres of 9 to
+    18 mm radius, 5 to 1, with the width of a small change (3 to 12 iterations of 8 subsets) was 6 to 14 % too high, that
+    with ``strength=1`` between -5 and +2 %.
 
     Parameters
     ----------
