@@ -1,4 +1,4 @@
-"""What a camera measured, as measured: projections, energy windows, times; and what was given to the patient."""
+"""What a camera measured, as measured: projections, planar views, energy windows; and what the patient was given."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,6 +96,63 @@ class Projections:
             raise InputError(f"{self.counts.shape[0]} windows of counts but {len(self.windows)} energy windows.")
         if np.any(self.frame_duration_s <= 0) or np.any(self.radius_mm <= 0):
             raise InputError("Frame durations and orbit radii must be positive in every view.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ConjugateViews:
+    """Planar images of one patient from in front and from behind, measured at the same time.
+
+    Rows run from head to feet. Columns of ``anterior`` run to the patient's left (as seen from in front). Those of
+    ``posterior`` run to the patient's right, as seen from behind, or to the left when ``posterior_mirrored``.
+
+    Attributes
+    ----------
+    anterior, posterior : (n_windows, n_rows, n_columns) counts, float32
+    posterior_mirrored : whether the posterior image has already been turned to lie on the anterior one
+    windows : the energy windows, in the order of the first axis
+    pixel_mm : (column spacing, row spacing)
+    exposure_s : for how long each point of the patient was seen by a head: the live time of a static image; for a
+        sweep the length of the detector's field over its speed, which is much less than the time of the whole scan
+    duration_s : wall time of the whole scan
+    start_time : start of acquisition in local time, None when the file does not say
+    corner_mm : LPS (x, z) of the centre of the anterior image's first pixel, None when unknown
+    """
+
+    anterior: NDArray[np.float32]
+    posterior: NDArray[np.float32]
+    posterior_mirrored: bool
+    windows: tuple[EnergyWindow, ...]
+    pixel_mm: tuple[float, float]
+    exposure_s: float
+    duration_s: float
+    start_time: datetime | None
+    corner_mm: tuple[float, float] | None = None
+    frame_of_reference_uid: str = ""
+    equipment: Equipment = field(default_factory=Equipment)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.anterior.ndim != 3 or self.anterior.shape != self.posterior.shape:
+            raise InputError(
+                f"Anterior image of shape {self.anterior.shape} and posterior of {self.posterior.shape}; expected "
+                "both (windows, rows, columns)."
+            )
+        if self.anterior.shape[0] != len(self.windows):
+            raise InputError(f"{self.anterior.shape[0]} windows of counts but {len(self.windows)} energy windows.")
+        if not 0 < self.exposure_s <= self.duration_s or min(self.pixel_mm) <= 0:
+            raise InputError(
+                f"Exposure of {self.exposure_s} s in a scan of {self.duration_s} s, pixels of {self.pixel_mm} mm; "
+                "expected positive values and an exposure no longer than the scan."
+            )
+        for name, counts in (("anterior", self.anterior), ("posterior", self.posterior)):
+            if not np.all(np.isfinite(counts)) or np.min(counts, initial=0.0) < 0:
+                raise InputError(f"The {name} image holds negative or non-finite counts; expected at least 0.")
+
+    @property
+    def aligned(self) -> NDArray[np.float32]:
+        """Both images with columns to the patient's left: (windows, anterior | posterior, rows, columns)."""
+        behind = self.posterior if self.posterior_mirrored else self.posterior[:, :, ::-1]
+        return np.stack([self.anterior, behind], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

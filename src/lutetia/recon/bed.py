@@ -21,6 +21,7 @@ from lutetia.recon.osem import EmResult, Until, expectation_maximisation
 from lutetia.recon.peaks import (
     Peak,
     PeakWindow,
+    balanced_scatter,
     modelled_scatter,
     peak_windows,
     sound_views,
@@ -33,7 +34,7 @@ from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles
 SEED: Final = 20240101
 """Of the photons of scatter from the model."""
 PREVIEW_ITERATIONS: Final = 2
-RESCATTER_AFTER: Final = (1, 2, 4)
+RESCATTER_AFTER: Final = (1, 3)
 """Iterations after which scatter from the model is estimated anew; later the image's scatter hardly changes."""
 
 
@@ -62,7 +63,7 @@ class ReconSettings:
     resolution: bool = True
     until_change: float | None = None
     penalty: Penalty = field(default_factory=Penalty)
-    histories: int = 600_000
+    histories: int = 300_000
     device: Device = "cpu"
 
     def __post_init__(self) -> None:
@@ -237,14 +238,10 @@ def _weighed(
     quick = replace(settings, algorithm="osem", iterations=PREVIEW_ITERATIONS, until_change=None)
     alone = tuple(firsts[n] for n in sorted(firsts))
     images = run(alone, quick, None).images
+    found = None
     if settings.scatter == "model":
-        found = modelled_scatter(windows, images, histories=settings.histories // 2, seed=SEED)
-        guessed = tuple(
-            replace(w, scatter=ScatterEstimate(counts=s, variance=np.zeros_like(s)))
-            for w, s in zip(windows, found, strict=True)
-        )
-        return with_weights(guessed, images)
-    return with_weights(windows, images)
+        found = modelled_scatter(windows, images, histories=settings.histories, seed=SEED, weighed=False)
+    return with_weights(windows, images, found)
 
 
 def run(windows: Sequence[PeakWindow], settings: ReconSettings, progress: Progress | None) -> EmResult:
@@ -257,7 +254,8 @@ def run(windows: Sequence[PeakWindow], settings: ReconSettings, progress: Progre
     def rescatter(iteration: int, images: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.floating]] | None:
         if iteration not in RESCATTER_AFTER:
             return None
-        return modelled_scatter(windows, images, histories=settings.histories, seed=SEED + iteration)
+        found = modelled_scatter(windows, images, histories=settings.histories, seed=SEED + iteration)
+        return balanced_scatter(windows, images, found)
 
     penalised = settings.algorithm == "bsrem"
     result = expectation_maximisation(

@@ -208,55 +208,90 @@ _ANY: Final = Camera(name="any", intrinsic_fwhm_mm=1.0, intercept_mm=1.0, slope=
 
 
 def expected_weight(window: EnergyWindow, peak: Peak, first_window: EnergyWindow, first: Peak) -> float:
-    """Counts of a peak for each in the first one by yield, window and crystal: collimator and electronics left out."""
-    line = next((e.relative_yield for e in peak.emissions if abs(e.energy_mev - peak.energy_mev) < 1e-4), None)
+    """Unscattered counts of a peak for each in the first one, by yield, window, crystal and the collimator's holes.
+
+    Penetration, electronics and dead layers are left out: a measured ratio is better.
+
+    Raises
+    ------
+    MissingDataError
+        The line is not among the emissions of its peak.
+    """
+    line = next((e.relative_yield for e in peak.emissions if abs(e.energy_mev - peak.energy_mev) < 5e-4), None)
     if line is None:
         raise MissingDataError(
             f"The yield of the line at {peak.energy_mev * KEV_PER_MEV:.0f} keV is not among the emissions of its peak."
         )
     own = accepted(window, peak.energy_mev, _resolution(peak)) * crystal_efficiency(peak.energy_mev)
     unit = accepted(first_window, first.energy_mev, _resolution(first)) * crystal_efficiency(first.energy_mev)
-    return line * float(own) / float(unit)
+    holes = 1.0
+    if peak.camera is not None and first.camera is not None and first.camera.slope > 0:
+        # a hole's solid angle goes with (diameter / effective length)^2, which is the slope of the resolution
+        holes = (peak.camera.slope / first.camera.slope) ** 2
+    return line * float(own) / float(unit) * holes
 
 
 def with_weights(
-    windows: Sequence[PeakWindow], images: Sequence[NDArray[np.floating]]
+    windows: Sequence[PeakWindow],
+    images: Sequence[NDArray[np.floating]],
+    scatter: Sequence[NDArray[np.floating]] | None,
 ) -> tuple[tuple[PeakWindow, ...], tuple[str, ...]]:
-    """Weights of all windows: as given, or such that the images explain the counts above the scatter.
+    """Weights of all windows: as given, or such that the images explain the counts.
 
     Parameters
     ----------
-    windows : of one bed, scatter included
+    windows : of one bed
     images : (z, y, x) by image number, on the scale of the first window that sees each
+    scatter : of those images in each window, by the model for the expected weights; None: as estimated from windows
     """
     done: list[PeakWindow] = []
     warnings: tuple[str, ...] = ()
     first: dict[int, PeakWindow] = {}
-    for window in windows:
-        if window.peak.image not in first:
-            first[window.peak.image] = window
+    for k, window in enumerate(windows):
+        reference = first.setdefault(window.peak.image, window)
+        if reference is window:
             done.append(window)
             continue
         weight = window.peak.weight
         if weight is None:
-            seen = float(window.system.forward(images[window.peak.image]).sum(dtype=np.float64))
-            above = float(window.counts.sum(dtype=np.float64) - window.scatter.counts.sum(dtype=np.float64))
-            weight = max(above, 1.0) / max(seen, 1e-30)
-            line, reference = window.peak.energy_mev, first[window.peak.image].peak.energy_mev
+            weight = _fitted_weight(
+                window, reference, images[window.peak.image], None if scatter is None else scatter[k]
+            )
+            line, other = window.peak.energy_mev * KEV_PER_MEV, reference.peak.energy_mev * KEV_PER_MEV
             warnings += (
-                f"The sensitivity at {line * KEV_PER_MEV:.0f} keV was taken to be {weight:.2f} times that at "
-                f"{reference * KEV_PER_MEV:.0f} keV, as the images agree best; no measured ratio was given.",
+                f"The sensitivity at {line:.0f} keV was taken to be {weight:.2f} times that at {other:.0f} keV, which "
+                "explains the counts of both; no measured ratio was given.",
             )
         done.append(replace(window, weight=weight))
     return tuple(done), warnings
 
 
+def _fitted_weight(
+    window: PeakWindow, first: PeakWindow, image: NDArray[np.floating], scatter: NDArray[np.floating] | None
+) -> float:
+    """Measured counts over those expected of the image per unit weight, its scatter included."""
+    counted = float(window.counts.sum(dtype=np.float64))
+    seen = float(window.system.forward(image).sum(dtype=np.float64))
+    if scatter is None:
+        counted -= float(window.scatter.counts.sum(dtype=np.float64))
+    else:
+        expected = expected_weight(window.window, window.peak, first.window, first.peak)
+        seen += float(scatter.sum(dtype=np.float64)) / expected
+    return max(counted, 1.0) / max(seen, 1e-30)
+
+
 def modelled_scatter(
-    windows: Sequence[PeakWindow], images: Sequence[NDArray[np.floating]], *, histories: int, seed: int
+    windows: Sequence[PeakWindow],
+    images: Sequence[NDArray[np.floating]],
+    *,
+    histories: int,
+    seed: int,
+    weighed: bool = True,
 ) -> tuple[NDArray[np.float32], ...]:
     """Scatter in every window from all images, by transport; see :func:`lutetia.recon.scatter_model.simulate_scatter`.
 
-    The scatter of an image into another window than its first is scaled as that window's own peak was found to be.
+    The scatter of an image into another window than its first is scaled as that window's own peak was found to be
+    (once the windows are ``weighed``).
 
     Raises
     ------
@@ -282,7 +317,24 @@ def modelled_scatter(
         )
         for k, window in enumerate(windows):
             ratio = 1.0
-            if window.peak.image == number and window is not first and window.peak.emissions:
+            if weighed and window.peak.image == number and window is not first and window.peak.emissions:
                 ratio = window.weight / expected_weight(window.window, window.peak, first.window, first.peak)
             total[k] += np.float32(ratio) * scattered.counts[k]
     return tuple(total)
+
+
+def balanced_scatter(
+    windows: Sequence[PeakWindow], images: Sequence[NDArray[np.floating]], scatter: Sequence[NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], ...]:
+    """Scatter of the images scaled to where images and scatter together explain the counts.
+
+    An image that was fitted with too little scatter is too hot, and so is its scatter; without this the two would
+    approach each other in swings.
+    """
+    counted = sum(float(window.counts.sum(dtype=np.float64)) for window in windows)
+    explained = 0.0
+    for window, own in zip(windows, scatter, strict=True):
+        seen = window.system.forward(images[window.peak.image])
+        explained += window.weight * float(seen.sum(dtype=np.float64)) + float(own.sum(dtype=np.float64))
+    scale = np.float32(counted / max(explained, 1e-30))
+    return tuple(scale * own for own in scatter)

@@ -28,6 +28,8 @@ CHUNKS: Final = 16
 VIEWS_PER_COLLISION: Final = 6
 SMOOTHING_CELLS: Final = 0.8
 """Standard deviation of the smoothing of the tally, across and along the detector. [cells]"""
+NEAR_RAD: Final = float(np.deg2rad(6.5))
+"""Views nearer than this are mixed; scatter changes slowly with the angle."""
 N_ENERGIES: Final = 400
 LOWEST_MEV: Final = 0.03
 CRYSTAL_MM: Final = 9.5
@@ -310,9 +312,27 @@ def _followed(
     return np.asarray(tallies.sum(axis=0))
 
 
+def _smoothed_over_angle(total: NDArray[np.float64], orbit: Orbit) -> NDArray[np.float64]:
+    """Each view mixed with its two neighbours in angle, rates not counts, where they are near."""
+    order = np.argsort(np.mod(orbit.angle_rad, 2 * np.pi), kind="stable")
+    angle = np.mod(orbit.angle_rad[order], 2 * np.pi)
+    rate = total[:, order] / orbit.frame_duration_s[order][:, None, None]
+    mixed = rate.copy()
+    weight = np.ones(order.size)
+    for step in (1, -1):
+        apart = np.abs(np.mod(np.roll(angle, step) - angle + np.pi, 2 * np.pi) - np.pi)
+        near = np.where(apart <= NEAR_RAD, 0.5, 0.0)
+        mixed += near[:, None, None] * np.roll(rate, step, axis=1)
+        weight += near
+    result = np.empty_like(total)
+    result[:, order] = mixed / weight[:, None, None] * orbit.frame_duration_s[order][:, None, None]
+    return result
+
+
 def _on_detector(total: NDArray[np.float64], scene: _Scene, orbit: Orbit) -> NDArray[np.float32]:
     """Smoothed, and from cells to the detector's pixels, (windows, views, rows, columns)."""
     smooth = gaussian_filter(total, (0, 0, SMOOTHING_CELLS, SMOOTHING_CELLS), mode="nearest", truncate=3.0)
+    smooth = _smoothed_over_angle(smooth, orbit)
     if scene.factor == 1:
         fine = smooth
     else:

@@ -13,7 +13,15 @@ from pydicom.dataset import Dataset
 
 from lutetia.errors import DicomError
 from lutetia.images.acquisition import EnergyWindow, Equipment, Projections
-from lutetia.images.dicom.nm_header import energy_windows, equipment_of, frame_duration_s, frame_index, start_time
+from lutetia.images.dicom.nm_header import (
+    energy_windows,
+    equipment_of,
+    frame_duration_s,
+    frame_index,
+    pixel_spacing_mm,
+    scaled,
+    start_time,
+)
 from lutetia.images.dicom.open import first_item, image_type, items, number, numbers, open_dicom, pixels
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
@@ -77,8 +85,8 @@ def read_projections(path: Path) -> Projections:
             f"{name}: Actual Frame Duration (0018,1242) is missing; the live time of a view is needed."
         )
     warnings: list[str] = []
-    counts = _scaled(dataset, _placed(frames, index, views, len(windows), name), warnings)
-    pixel_mm = _pixel_mm(dataset, name)
+    counts = scaled(dataset, _placed(frames, index, views, len(windows), name), warnings)
+    pixel_mm = pixel_spacing_mm(dataset, name)
     angles = _angles(rotation, heads, views, name)
     counts, centre = _oriented(dataset, counts, rotation, pixel_mm, warnings, name)
     _check_orientation(heads, float(angles[0]), warnings)
@@ -131,24 +139,6 @@ def _index(dataset: Any, keyword: str, n: int, name: str) -> NDArray[np.int64]:
     """A frame index vector; the first index for all frames when the object has none."""
     vector = frame_index(dataset, keyword, n, name)
     return np.zeros(n, np.int64) if vector is None else vector
-
-
-def _scaled(dataset: Any, counts: NDArray[np.float32], warnings: list[str]) -> NDArray[np.float32]:
-    slope = number(dataset, "RescaleSlope") or 1.0
-    if slope == 1.0:
-        return counts
-    warnings.append(f"Rescale Slope {slope:g} (0028,1053) was applied to the raw counts.")
-    return counts * np.float32(slope)
-
-
-def _pixel_mm(dataset: Any, name: str) -> tuple[float, float]:
-    """Column and row spacing. [mm]"""
-    spacing = numbers(dataset, "PixelSpacing", 2)
-    if spacing is None or min(spacing) <= 0:
-        raise DicomError(
-            f"{name}: Pixel Spacing (0028,0030) is {dataset.get('PixelSpacing')}; expected two lengths in mm."
-        )
-    return spacing[1], spacing[0]
 
 
 def _placed(
@@ -351,7 +341,7 @@ def _grid(dataset: Any, shape: tuple[int, ...], warnings: list[str], name: str) 
     if position is None:
         warnings.append("Image Position (Patient) is missing: the first voxel was put at the origin.")
         position = (0.0, 0.0, 0.0)
-    column_mm, row_mm = _pixel_mm(dataset, name)
+    column_mm, row_mm = pixel_spacing_mm(dataset, name)
     step = _slice_step_mm(dataset, warnings, name)
     across, down = np.array(orientation[:3]), np.array(orientation[3:])
     normal = np.cross(across, down) * math.copysign(1.0, step)

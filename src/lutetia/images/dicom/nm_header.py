@@ -1,4 +1,4 @@
-"""What raw and reconstructed NM objects share in their headers: energy windows, equipment, frame indices, times."""
+"""What NM objects share in their headers: energy windows, equipment, frame indices, pixel size, times."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -85,3 +85,22 @@ def frame_duration_s(rotation: Any) -> float | None:
     """Live time of each view of a rotation (0018,1242), None when it is not there. [s]"""
     duration_ms = number(rotation, "ActualFrameDuration")
     return duration_ms * S_PER_MS if duration_ms is not None and duration_ms > 0 else None
+
+
+def scaled(dataset: Any, counts: NDArray[np.float32], warnings: list[str]) -> NDArray[np.float32]:
+    """Raw counts times Rescale Slope, which is told where it is not 1."""
+    slope = number(dataset, "RescaleSlope") or 1.0
+    if slope == 1.0:
+        return counts
+    warnings.append(f"Rescale Slope {slope:g} (0028,1053) was applied to the raw counts.")
+    return counts * np.float32(slope)
+
+
+def pixel_spacing_mm(dataset: Any, name: str) -> tuple[float, float]:
+    """Column and row spacing. [mm]"""
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    if spacing is None or min(spacing) <= 0:
+        raise DicomError(
+            f"{name}: Pixel Spacing (0028,0030) is {dataset.get('PixelSpacing')}; expected two lengths in mm."
+        )
+    return spacing[1], spacing[0]

@@ -26,7 +26,12 @@ ROLES: Final = {
 }
 """Role by SOP class; dose reports and screen saves carry the modality of the images but another class."""
 
-NM_ROLES: Final = {"TOMO": "nm raw", "RECON TOMO": "nm reconstructed"}
+NM_ROLES: Final = {
+    "TOMO": "nm raw",
+    "RECON TOMO": "nm reconstructed",
+    "WHOLE BODY": "nm planar",
+    "STATIC": "nm planar",
+}
 MULTI_FRAME: Final = {
     f"{STORAGE}2.1": "enhanced CT",
     f"{STORAGE}2.2": "legacy converted enhanced CT",
@@ -155,7 +160,7 @@ def _start(headers: Sequence[Header]) -> datetime | None:
 
 def _unit(dataset: Any, role: str) -> str | None:
     """Unit of the values as the object states it; None when it does not."""
-    fixed = {"ct": "HU", "nm raw": "counts"}.get(role)
+    fixed = {"ct": "HU", "nm raw": "counts", "nm planar": "counts"}.get(role)
     if fixed is not None:
         return fixed
     if role == "rtdose":
