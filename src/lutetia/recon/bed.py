@@ -34,7 +34,7 @@ from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles
 SEED: Final = 20240101
 """Of the photons of scatter from the model."""
 PREVIEW_ITERATIONS: Final = 2
-RESCATTER_AFTER: Final = (1, 3)
+RESCATTER_AFTER: Final = (1, 2, 4)
 """Iterations after which scatter from the model is estimated anew; later the image's scatter hardly changes."""
 
 
@@ -63,7 +63,7 @@ class ReconSettings:
     resolution: bool = True
     until_change: float | None = None
     penalty: Penalty = field(default_factory=Penalty)
-    histories: int = 300_000
+    histories: int = 200_000
     device: Device = "cpu"
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 SMOOTHING_PIXELS: Final = 1.5
-SHARE_OF_PIXEL: Final = 0.5
+SHARE_OF_PIXEL: Final = 0.9
 """Shifts smaller than this share of a pixel are not told: they are below what attenuation and scatter explain."""
 SIGNIFICANT: Final = 4.0
 """Standard errors."""
@@ -22,7 +22,7 @@ class Motion:
     ----------
     shift_mm : (views, 2) along the columns, and along the patient towards the head
     u_mm : (views, 2) standard error by counting
-    moved : (views,) whether the shift is significant and larger than half a pixel
+    moved : (views,) whether the shift is significant and larger than that share of a pixel
     """
 
     shift_mm: NDArray[np.float64]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,12 @@ from lutetia.images.acquisition import EnergyWindow, Equipment, Projections
 from lutetia.images.grid import Grid
 from lutetia.images.resample import average_onto, resample_activity
 from lutetia.images.volume import Volume
+from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.recon.camera import Camera
 from lutetia.recon.orbit import Orbit
 from lutetia.recon.projector import spect_system
 from lutetia.recon.scatter import classify_windows, describe
+from lutetia.recon.scatter_model import Emission, accepted, crystal_efficiency, simulate_scatter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +60,22 @@ class ScatterModel:
             )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransportScatter:
+    """Scatter by following photons through the attenuation map, for windows anywhere in the spectrum.
+
+    Attributes
+    ----------
+    emissions : lines of the nuclide, the photopeak's own with relative yield 1
+    histories : photons followed
+    seed : of their random numbers
+    """
+
+    emissions: tuple[Emission, ...]
+    histories: int = 3_000_000
+    seed: int = 7
+
+
 def simulate_projections(
     *,
     activity: Volume,
@@ -76,7 +95,7 @@ def simulate_projections(
     start_time: datetime | None,
     duration_s: float | None = None,
     decay_constant_per_s: float = 0.0,
-    scatter: ScatterModel | None = None,
+    scatter: ScatterModel | TransportScatter | None = None,
     subdivision: int = 2,
     rng: np.random.Generator | None = None,
     equipment: Equipment | None = None,
@@ -98,7 +117,7 @@ def simulate_projections(
     pixel_mm, n_rows, n_columns, centre_mm : of the detector
     duration_s : wall time; by default the longest sum of one detector's frames
     decay_constant_per_s : the activity decays during the acquisition; every view sees the mean
-    scatter : None for the default model
+    scatter : broad sources of given size (the default), or photons followed through the map
     rng : Poisson noise; None for the noiseless expectation
 
     Returns
@@ -157,10 +176,22 @@ def _expected_counts(
     efficiency_cps_per_bq: float,
     windows: Sequence[EnergyWindow],
     photopeak_index: int,
-    model: ScatterModel,
+    model: ScatterModel | TransportScatter,
     subdivision: int,
 ) -> NDArray[np.float32]:
     """Expected counts (windows, views, rows, columns)."""
+    if isinstance(model, TransportScatter):
+        return _transported(
+            activity,
+            attenuation,
+            camera,
+            orbit,
+            efficiency_cps_per_bq,
+            windows,
+            photopeak_index,
+            model,
+            subdivision,
+        )
     roles = classify_windows(windows, windows[photopeak_index].centre_mev)
     known = {roles.peak, roles.lower, roles.upper}
     if roles.peak != photopeak_index or set(range(len(windows))) - known:
@@ -179,6 +210,56 @@ def _expected_counts(
         scattered = model.scatter_to_primary * float(primary.sum(dtype=np.float64)) * density
         counts[index] = direct * primary + np.float32(scattered * window.width_mev / peak_width) * shape
     return counts
+
+
+def _transported(
+    activity: Volume,
+    attenuation: Volume,
+    camera: Camera,
+    orbit: Orbit,
+    efficiency_cps_per_bq: float,
+    windows: Sequence[EnergyWindow],
+    photopeak_index: int,
+    model: TransportScatter,
+    subdivision: int,
+) -> NDArray[np.float32]:
+    """Expected counts (windows, views, rows, columns): every line where a window takes it, and its scatter."""
+    peak = min(model.emissions, key=lambda e: abs(e.energy_mev - windows[photopeak_index].centre_mev)).energy_mev
+    resolution = camera.energy_fwhm_at_140_kev
+    unit = float(accepted(windows[photopeak_index], peak, resolution) * crystal_efficiency(peak))
+    counts = np.zeros((len(windows), orbit.angle_rad.size, orbit.n_rows, orbit.n_columns), np.float32)
+    for line in model.emissions:
+        per_peak = line.relative_yield * float(crystal_efficiency(line.energy_mev)) / unit
+        shares = [per_peak * float(accepted(w, line.energy_mev, resolution)) for w in windows]
+        if max(shares) < LEAST_SHARE:
+            continue
+        ratio = float(_water(line.energy_mev) / _water(peak))
+        mu = attenuation.with_values(attenuation.values * np.float32(ratio))
+        direct = _primary(activity, mu, camera, orbit, efficiency_cps_per_bq, subdivision)
+        for index, share in enumerate(shares):
+            counts[index] += np.float32(share) * direct
+    grid = orbit.grid()
+    image = resample_activity(activity, grid).values * np.float32(grid.voxel_ml * efficiency_cps_per_bq)
+    scattered = simulate_scatter(
+        image=image,
+        attenuation=_mu(attenuation, grid),
+        photopeak_mev=peak,
+        orbit=orbit,
+        camera=camera,
+        windows=windows,
+        emissions=model.emissions,
+        histories=model.histories,
+        seed=model.seed,
+    )
+    return counts + scattered.counts
+
+
+LEAST_SHARE: Final = 1e-4
+"""Of a line in a window, per count of the photopeak: below it the line is not projected."""
+
+
+def _water(energy_mev: float) -> NDArray[np.float64]:
+    return mass_attenuation_cm2_per_g("water", energy_mev)
 
 
 def _primary(
