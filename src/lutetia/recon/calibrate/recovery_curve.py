@@ -295,7 +295,11 @@ def _solve(volume: Array, value: Array, u: Array, n: int) -> tuple[Array, Array,
     slope, offset = np.polyfit(np.log(volume), np.log(share / (1 - share)), 1)
     beta = min(max(float(slope), 0.1), 5.0)
     start = np.array([-float(offset) / beta, math.log(beta), top][:n])
-    found = least_squares(lambda p: (model(p) - value) / u, start, method="lm", xtol=1e-12, ftol=1e-12)
+
+    def residuals(p: Array) -> Array:
+        return np.asarray((model(p) - value) / u)
+
+    found = least_squares(residuals, start, method="lm", xtol=1e-12, ftol=1e-12)
     jacobian = np.asarray(found.jac, dtype=float)
     parameters, covariance = np.ones(3), np.zeros((3, 3))
     parameters[:n] = found.x
