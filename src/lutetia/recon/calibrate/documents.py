@@ -104,6 +104,7 @@ def _sensitivity_document(found: SensitivityMeasurement) -> Document:
         "budget_percent": {name: _percent(term) for name, term in found.budget.items()},
         "activity_meter": found.meter,
         "per_head_cps_per_MBq": [value * BQ_PER_MBQ for value in found.per_head_cps_per_bq],
+        "reconstruction": found.reconstruction,
     }
 
 
@@ -115,6 +116,7 @@ def _sensitivity_of(document: Mapping[str, Any], shared: Document) -> Sensitivit
         method=document["method"],
         meter=document["activity_meter"],
         per_head_cps_per_bq=tuple(float(v) * MBQ_PER_BQ for v in document["per_head_cps_per_MBq"]),
+        reconstruction=document["reconstruction"],
         **shared,
     )
 

@@ -13,8 +13,7 @@ from lutetia.errors import GridError, InputError
 from lutetia.images.calibration import Calibration, dead_time_factor
 from lutetia.images.volume import Volume
 from lutetia.physics.nuclides import nuclide
-from lutetia.recon.calibrate.conditions import Conditions
-from lutetia.recon.calibrate.source import Source
+from lutetia.recon.calibrate.conditions import Conditions, Source
 from lutetia.recon.reconstruct import decay_factor
 from lutetia.units import BQ_PER_MBQ
 
@@ -92,6 +91,7 @@ class SensitivityMeasurement:
     measured_at : start of the acquisition
     meter : the activity meter, empty when not known
     per_head_cps_per_bq : of each head, empty where they were not counted apart. [counts/s/Bq]
+    reconstruction : how the image was made, in words; empty when planar
     source_sha256 : of the image files
     warnings : assumptions
     """
@@ -104,6 +104,7 @@ class SensitivityMeasurement:
     measured_at: datetime
     meter: str = ""
     per_head_cps_per_bq: tuple[float, ...] = ()
+    reconstruction: str = ""
     source_sha256: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -135,6 +136,7 @@ def planar_sensitivity(
     dead_time_s: float = 0.0,
     spectrum_rate_cps: float | None = None,
     source_sha256: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
 ) -> SensitivityMeasurement:
     r"""Sensitivity of one head from a source in front of the camera.
 
@@ -153,7 +155,7 @@ def planar_sensitivity(
     transmission_relative_uncertainty : its standard uncertainty
     dead_time_s : non-paralysable, of the whole spectrum. [s]
     spectrum_rate_cps : rate of one head in the whole spectrum; None for the rate in the window, told as a warning
-    source_sha256 : of the image files
+    source_sha256, warnings : of the image files, and of their reading
 
     Raises
     ------
@@ -200,7 +202,7 @@ def planar_sensitivity(
         meter=source.meter,
         per_head_cps_per_bq=heads,
         source_sha256=source_sha256,
-        warnings=(*source.warnings(start_time), *told, *_unlike(heads), *_unsubtracted(background)),
+        warnings=(*warnings, *source.warnings(start_time), *told, *_unlike(heads), *_unsubtracted(background)),
     )
 
 
@@ -227,6 +229,7 @@ def tomographic_sensitivity(
     phantom_relative_uncertainty: float | None = None,
     counting_relative_uncertainty: float | None = None,
     dead_time_correction: float = 1.0,
+    reconstruction: str = "",
     source_sha256: tuple[str, ...] = (),
     warnings: tuple[str, ...] = (),
 ) -> SensitivityMeasurement:
@@ -246,6 +249,7 @@ def tomographic_sensitivity(
     phantom_relative_uncertainty : of that volume, None when unknown
     counting_relative_uncertainty : of the image's total (or the region's), None when unknown
     dead_time_correction : true over measured count rate during the acquisition
+    reconstruction : how the image was made: iterations, corrections
 
     Raises
     ------
@@ -280,6 +284,7 @@ def tomographic_sensitivity(
         method="tomographic",
         measured_at=start_time,
         meter=source.meter,
+        reconstruction=reconstruction,
         source_sha256=source_sha256,
         warnings=(*source.warnings(start_time), *warnings),
     )
