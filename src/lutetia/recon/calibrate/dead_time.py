@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -66,6 +66,7 @@ def dead_time_of_decaying_source(
     conditions: Conditions,
     measured_at: datetime,
     background_cps: float = 0.0,
+    source_sha256: tuple[str, ...] = (),
 ) -> DeadTimeMeasurement:
     r"""Dead time from the rates of one source that decays: true rate :math:`n_0 e^{-\lambda t} + b`.
 
@@ -94,9 +95,10 @@ def dead_time_of_decaying_source(
     if not half_life_s > 0 or not np.all(np.isfinite(times)):
         raise InputError(f"Half-life {half_life_s} s and times {times.tolist()} s; expected finite times.")
     shape = np.exp(-math.log(2) * times / half_life_s)
-    return _fitted(
+    found = _fitted(
         shape, rate_cps, u_rate_cps, background_cps, conditions, measured_at, "decaying source", relative=None
     )
+    return replace(found, source_sha256=source_sha256)
 
 
 def dead_time_of_known_activities(
@@ -108,6 +110,7 @@ def dead_time_of_known_activities(
     measured_at: datetime,
     activity_relative_uncertainty: float | None = None,
     background_cps: float = 0.0,
+    source_sha256: tuple[str, ...] = (),
 ) -> DeadTimeMeasurement:
     """Dead time from the rates of sources of known activity in the same geometry.
 
@@ -123,7 +126,7 @@ def dead_time_of_known_activities(
     activity = np.asarray(activity_bq, dtype=float)
     if activity.size == 0 or not np.all(np.isfinite(activity)) or np.any(activity <= 0):
         raise InputError(f"Activities {activity.tolist()} Bq; expected more than 0.")
-    return _fitted(
+    found = _fitted(
         activity / activity.max(),
         rate_cps,
         u_rate_cps,
@@ -133,6 +136,7 @@ def dead_time_of_known_activities(
         "known activities",
         relative=activity_relative_uncertainty,
     )
+    return replace(found, source_sha256=source_sha256)
 
 
 def dead_time_of_two_sources(

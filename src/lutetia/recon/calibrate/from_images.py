@@ -14,6 +14,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import EnergyWindow, Equipment
 from lutetia.images.calibration import dead_time_factor
 from lutetia.images.dicom.ct import read_ct
+from lutetia.images.dicom.index import index_dicom
 from lutetia.images.dicom.nm import read_projections
 from lutetia.images.dicom.nm_static import PlanarImage, read_nm_static
 from lutetia.images.volume import Volume
@@ -113,7 +114,9 @@ def planar_from_files(
     if background is not None:
         empty, _ = planar_counts(read_nm_static(background), energy, scatter=scatter, head=head)
         files.append(background)
-    transmission, u_transmission, assumed = _transmission(energy, depth_mm, transmission_relative_uncertainty)
+    transmission, u_transmission, assumed = attenuation_in_source(
+        energy, depth_mm, transmission_relative_uncertainty
+    )
     spectrum = float(_of_head(image, head, path.name).sum(dtype=np.float64)) / image.duration_s / counts.heads
     return planar_sensitivity(
         counts,
@@ -173,8 +176,10 @@ def _other_nuclide(image: PlanarImage, source: Source) -> tuple[str, ...]:
     return (f"The file names {image.nuclide} as its nuclide; {source.nuclide} was used as given.",)
 
 
-def _transmission(energy_mev: float, depth_mm: float, given: float | None) -> tuple[float, float, tuple[str, ...]]:
-    """Share that leaves the liquid, its relative uncertainty, and what was assumed."""
+def attenuation_in_source(
+    energy_mev: float, depth_mm: float, given: float | None
+) -> tuple[float, float, tuple[str, ...]]:
+    """Share that leaves a layer of water, its relative uncertainty (as given, or assumed), and what was assumed."""
     if depth_mm == 0:
         return 1.0, given or 0.0, ()
     share = slab_transmission(float(linear_attenuation_per_cm(material("water"), energy_mev)), depth_mm)
@@ -322,7 +327,7 @@ def _inside_counting(done: Reconstruction, region: NDArray[np.bool_]) -> float:
 
 
 def _cut_off(image: Volume, bed: BedReconstruction) -> tuple[str, ...]:
-    seen = bed.system.usable.any(axis=1)[::-1]  # rows run from the head, slices to it
+    seen = np.asarray(np.max(bed.system.usable, axis=1))[::-1]  # rows run from the head, slices to it
     profile = image.values.sum(axis=(1, 2), dtype=np.float64)[seen]
     ends = max(profile[:END_SLICES].max(), profile[-END_SLICES:].max())
     if ends <= END_SHARE * profile.max():
@@ -331,3 +336,21 @@ def _cut_off(image: Volume, bed: BedReconstruction) -> tuple[str, ...]:
         f"The slices at the ends hold up to {ends / profile.max():.0%} of the fullest: the phantom reaches out of the "
         "field of view, and the whole image misses activity. Use its inside (--phantom-mL).",
     )
+
+
+def ct_files_in(folder: Path) -> tuple[Path, ...]:
+    """Slices of the only CT series below a folder.
+
+    Raises
+    ------
+    MissingDataError
+        There is none.
+    InputError
+        There are several.
+    """
+    found = [series for series in index_dicom(folder).series if series.role == "ct"]
+    if not found:
+        raise MissingDataError(f"No CT series below {folder}; attenuation correction needs the phantom's (--ct).")
+    if len(found) > 1:
+        raise InputError(f"{len(found)} CT series below {folder}; name a folder that holds the phantom's alone.")
+    return tuple(found[0].files)
