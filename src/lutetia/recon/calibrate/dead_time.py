@@ -1,7 +1,6 @@
 """Dead time of a camera from count rates: decaying source, known activities, or two sources."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
@@ -181,13 +180,14 @@ def dead_time_of_two_sources(
     m1, m2, m12, mb = (m for m, _ in measured)
     x = m1 * m2 - mb * m12
     y = m1 * m2 * (m12 + mb) - mb * m12 * (m1 + m2)
-    z = y * (m1 + m2 - m12 - mb) / x**2 if x else math.inf
-    if z >= 1 or y <= 0:
+    # together not more than one alone: Z would pass 1, or the root belong to a camera that is always dead
+    if m12 <= max(m1, m2) or x <= 0 or y <= 0:
         raise FitError(
             f"Two-source rates {m1:g}, {m2:g}, together {m12:g}, background {mb:g} per s: no non-paralysable dead time "
             "gives these. Check that the geometry was the same in all."
         )
-    tau = x * (1 - math.sqrt(1 - z)) / y
+    z = y * (m1 + m2 - m12 - mb) / x**2
+    tau = x * (1 - math.sqrt(max(1 - z, 0.0))) / y
     u = _two_source_uncertainty(tau, measured)
     largest = m12 * tau
     return DeadTimeMeasurement(
@@ -225,9 +225,11 @@ def _fitted(
     _require_rates(shape, rate, u, background_cps)
     if relative:
         u = np.hypot(u, relative * rate)  # the observed rate changes at most as much as the true one
-    scale, tau, covariance, chi2 = _solve(measured_rate, shape, rate, u, background_cps)
-    other = _solve(paralysable_rate, shape, rate, u, background_cps)[3]
+    scale, tau, covariance, chi2 = _solve(shape, rate, u, background_cps, paralysable=False)
+    other = _solve(shape, rate, u, background_cps, paralysable=True)[3]
     free = rate.size - 2
+    if not np.all(np.isfinite(covariance)):
+        raise FitError("The count rates determine no dead time; check times or activities, and the background.")
     covariance = covariance * max(1.0, chi2 / free)
     u_tau = math.sqrt(float(covariance[1, 1]))
     if tau < -3 * u_tau:
@@ -273,31 +275,46 @@ def _require_rates(shape: Array, rate: Array, u: Array, background_cps: float) -
         raise InputError("Fewer than three different times or activities; the dead time needs rates far apart.")
 
 
-def _solve(
-    model: Callable[[Array, float], Array], shape: Array, rate: Array, u: Array, background_cps: float
-) -> tuple[float, float, Array, float]:
-    """Scale [counts/s], dead time [s], their covariance and chi2.
+def _start(shape: Array, net: Array, u: Array, *, paralysable: bool) -> tuple[float, float]:
+    """Scale and scale times dead time, from the straight line that the rates obey without background.
 
-    Starts from the straight line 1/m = 1/n + tau, which a non-paralysable detector obeys without background.
+    Non-paralysable: 1/m = 1/n + tau. Paralysable: ln(m/n) = -n tau.
     """
+    if paralysable:
+        design, seen, weight = np.stack([np.ones_like(shape), -shape], axis=1), np.log(net / shape), net / u
+    else:
+        design, seen, weight = np.stack([1 / shape, np.ones_like(shape)], axis=1), 1 / net, net**2 / u
+    line = np.linalg.lstsq(design * weight[:, None], seen * weight, rcond=None)[0]
+    first, second = (float(v) for v in line)
+    if paralysable:
+        return math.exp(first), second
+    return (1 / first, max(second / first, 0.0)) if first > 0 else (float((net / shape).max()), 1.0)
+
+
+def _solve(
+    shape: Array, rate: Array, u: Array, background_cps: float, *, paralysable: bool
+) -> tuple[float, float, Array, float]:
+    """Scale [counts/s], dead time [s], their covariance and chi2."""
     from scipy.optimize import least_squares
 
-    weight = (rate - background_cps) ** 2 / u
-    design = np.stack([1 / shape, np.ones_like(shape)], axis=1) * weight[:, None]
-    line = np.linalg.lstsq(design, weight / (rate - background_cps), rcond=None)[0]
-    highest = float((rate / shape).max())
-    start = np.array([1 / line[0] if line[0] > 0 else highest, max(float(line[1]), 0.0)])
-    # in units of their size, so that counts per second and microseconds weigh alike
-    size = np.array([start[0], 1 / start[0]])
+    model = paralysable_rate if paralysable else measured_rate
+    scale, scaled_tau = _start(shape, rate - background_cps, u, paralysable=paralysable)
 
     def residuals(p: Array) -> Array:
-        return np.asarray((model(p[0] * size[0] * shape + background_cps, p[1] * size[1]) - rate) / u)
+        # the rate as a logarithm and the dead time in units of 1/rate, so that both weigh alike; n tau > -1/2
+        # keeps trial steps away from the pole
+        n = scale * np.exp(np.clip(p[0], -20, 20)) * shape + background_cps
+        return np.asarray((model(n, max(p[1] / scale, -0.5 / float(n.max()))) - rate) / u)
 
-    found = least_squares(residuals, start / size, method="lm", x_scale=1.0, xtol=1e-12, ftol=1e-12)
+    found = least_squares(residuals, np.array([0.0, scaled_tau]), method="lm", xtol=1e-12, ftol=1e-12)
+    fitted = scale * math.exp(float(found.x[0]))
+    size = np.array([fitted, 1 / scale])
     jacobian = np.asarray(found.jac, dtype=float)
-    covariance = np.linalg.inv(jacobian.T @ jacobian) * np.outer(size, size)
-    scale, tau = (float(v) for v in found.x * size)
-    return scale, tau, np.asarray(covariance), float(2 * found.cost)
+    try:
+        covariance = np.linalg.inv(jacobian.T @ jacobian) * np.outer(size, size)
+    except np.linalg.LinAlgError:
+        covariance = np.full((2, 2), np.inf)
+    return fitted, float(found.x[1]) / scale, np.asarray(covariance), float(2 * found.cost)
 
 
 def _undetermined(tau: float, u_tau: float, largest_loss: float) -> tuple[str, ...]:
