@@ -45,9 +45,9 @@ from lutetia.units import KEV_PER_MEV
 
 PlanarScatter = Literal["auto", "tew", "dew", "none"]
 
-END_SHARE: Final = 0.05
-"""A phantom whose end slices hold more than this share of the fullest slice reaches out of the field of view."""
-END_SLICES: Final = 4
+END_SHARE: Final = 0.2
+"""A phantom whose end slice holds more than this share of the fullest reaches out of the field of view; a sphere cut
+there misses less than 1 % of its volume."""
 ASSUMED_SHARE_OF_CORRECTION: Final = 0.25
 """Standard uncertainty of attenuation in the source, where none is given: this share of the correction."""
 
@@ -329,7 +329,7 @@ def _inside_counting(done: Reconstruction, region: NDArray[np.bool_]) -> float:
 def _cut_off(image: Volume, bed: BedReconstruction) -> tuple[str, ...]:
     seen = np.asarray(np.max(bed.system.usable, axis=1))[::-1]  # rows run from the head, slices to it
     profile = image.values.sum(axis=(1, 2), dtype=np.float64)[seen]
-    ends = max(profile[:END_SLICES].max(), profile[-END_SLICES:].max())
+    ends = max(profile[0], profile[-1])
     if ends <= END_SHARE * profile.max():
         return ()
     return (
