@@ -281,6 +281,6 @@ def show(
 
     with told_errors(as_json=json):
         held = read_record(record)
-        given = Given(nuclide=nuclide or "", camera=camera, collimator=collimator, window_kev=window_kev, date=at)
-        document = record_document(held, factor_asked_for(held, given, valid_days=valid_days))
+        given = Given(nuclide=nuclide or "", camera=camera, collimator=collimator, window_kev=window_kev)
+        document = record_document(held, factor_asked_for(held, given, at=at, valid_days=valid_days))
         print_json(document) if json else print_record(document)

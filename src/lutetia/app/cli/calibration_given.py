@@ -279,8 +279,10 @@ def recovery_measurement(
     )
 
 
-def factor_asked_for(record: CalibrationRecord, given: Given, *, valid_days: float) -> FactorInForce | None:
-    """The factor in force; None when none was asked for.
+def factor_asked_for(
+    record: CalibrationRecord, given: Given, *, at: str | None, valid_days: float
+) -> FactorInForce | None:
+    """The factor in force on a day (today by default); None when none was asked for.
 
     Raises
     ------
@@ -291,13 +293,12 @@ def factor_asked_for(record: CalibrationRecord, given: Given, *, valid_days: flo
         return None
     if not given.nuclide or not given.collimator:
         raise MissingDataError("The factor in force needs --nuclide, --collimator and --window-keV.")
-    when = given.start()
     return factor_in_force(
         record,
         nuclide=given.nuclide,
         collimator=given.collimator,
         window_mev=given.window_mev(),
-        at=when.date() if when else date.today(),
+        at=parse_time(at, "--at").date() if at else date.today(),
         camera=given.camera,
         valid_days=valid_days,
     )

@@ -54,7 +54,8 @@ def print_measurement(document: dict[str, Any], record: Path | None) -> None:
     from rich.table import Table
 
     console, measured = Console(), document["measurement"]
-    table = Table("quantity", "value", title=_title(measured), title_justify="left")
+    console.print(f"[bold]{_title(measured)}[/bold]", highlight=False)
+    table = Table("quantity", "value")
     for name, value in _rows(measured):
         table.add_row(name, value)
     console.print(table)
