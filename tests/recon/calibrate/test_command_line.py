@@ -127,11 +127,29 @@ def test_tables_are_shown(calibrate, record, tmp_path, write_static):
     _, text, _ = calibrate("recovery", spheres, *WHERE, *WINDOW, *DATED, as_json=False)
     assert "alpha / mL" in text
     assert "Kept nowhere" in text
+    calibrate("recovery", spheres, *WHERE, *WINDOW, *DATED, "--reconstruction", "OSEM 6 x 6", *keep)
     _, text, _ = calibrate("show", record, *WHERE, *WINDOW, "--at", "2026-03-05", as_json=False)
     assert "In force: 9.8" in text  # (300000 + 290000)/2/300/100
     calibrate("planar", write_static([[299_000, 290_000]]), *WHERE, *SOURCE, *keep, "--supersedes", "0001")
     _, text, _ = calibrate("show", record, as_json=False)
-    assert "corrected" in text
+    shown = " ".join(text.replace("│", " ").split())
+    assert "corrected" in shown
+    assert "1.1 ±" in shown  # us
+    assert "6 spheres" in shown
+
+
+def test_numbers_of_two_heads(calibrate):
+    numbers = ["--counts", 600_000, "--duration-s", 300, "--heads", 2]
+    code, document, _ = calibrate("planar", *numbers, *WHERE, *WINDOW, *DATED, *SOURCE)
+    assert code == 0
+    decay = nuclide("Lu-177").decay_constant_per_s
+    assert document["measurement"]["sensitivity_cps_per_MBq"] == pytest.approx(10.0 * (1 + 150 * decay), rel=1e-6)
+    background = ["--background-counts", 6000, "--background-duration-s", 600, "--photopeak-keV", 208.4]
+    _, less, _ = calibrate("planar", *numbers, *background, "--depth-mm", 3, *WHERE, *WINDOW, *DATED, *SOURCE)
+    depth = less["measurement"]["budget_percent"]["attenuation in the source"] * 4 / 100  # a quarter is assumed
+    assert less["measurement"]["sensitivity_cps_per_MBq"] == pytest.approx(
+        (10.0 - 0.05) * (1 + 150 * decay) * (1 + depth), rel=1e-6
+    )
 
 
 def test_dead_time_by_activities_and_by_two_sources(calibrate, tmp_path):

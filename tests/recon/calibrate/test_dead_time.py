@@ -173,6 +173,8 @@ def test_rates_that_cannot_be():
     rate = measured_rate(TRUE_CPS, TAU_S)
     with pytest.raises(FitError, match="rise faster than the source"):
         _decaying(TRUE_CPS * (1 + TRUE_CPS * 1e-6))
+    with pytest.raises(FitError, match="determine no dead time"):
+        _decaying(TRUE_CPS**3 / 1e9)
     with pytest.raises(InputError, match="at least 3"):
         _decaying(rate[:2], time_s=TIME_S[:2])
     with pytest.raises(InputError, match="same number of each"):

@@ -1,4 +1,5 @@
 import math
+import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,8 +9,11 @@ import pytest
 
 from lutetia.errors import DicomError, InputError, MissingDataError
 from lutetia.images.acquisition import EnergyWindow
+from lutetia.images.dicom.ct import read_ct
 from lutetia.images.dicom.nm import read_projections
 from lutetia.images.dicom.nm_static import read_nm_static
+from lutetia.images.dicom.write_common import Identity
+from lutetia.images.dicom.write_ct import write_ct_series
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import linear_attenuation_per_cm
@@ -206,6 +210,27 @@ def test_ct_of_the_phantom_must_be_one(phantom, tmp_path):
     assert len(ct_files_in(folder)) == 60
     with pytest.raises(MissingDataError, match="No CT series below"):
         ct_files_in(tmp_path)
+    shutil.copytree(folder / "ct", tmp_path / "ct")
+    hu = read_ct(ct_files_in(folder))
+    identity = Identity(patient_id="PHANTOM", frame_of_reference_uid=hu.grid.frame_of_reference_uid)
+    write_ct_series(hu, tmp_path / "again", identity=identity, acquisition_time=START, description="again")
+    with pytest.raises(InputError, match="2 CT series below"):
+        ct_files_in(tmp_path)
+
+
+def test_a_phantom_without_time_is_refused(phantom, monkeypatch):
+    folder, _ = phantom
+    undated = replace(read_projections(folder / "tomo.dcm"), start_time=None)
+    monkeypatch.setattr(from_images, "read_projections", lambda _path: undated)
+    given = {
+        "names": NO_NAMES,
+        "response": "GE-Discovery-670-MEGP",
+        "settings": ReconSettings(iterations=1, subsets=2, scatter="none"),
+    }
+    files = folder / "tomo.dcm", ct_files_in(folder / "ct"), SOURCE
+    with pytest.raises(MissingDataError, match=r"tomo\.dcm: the time of the acquisition .*--date"):
+        tomographic_from_files(*files, **given)
+    assert tomographic_from_files(*files, **given, start_time=START).measured_at == START
 
 
 def test_a_phantom_longer_than_the_field_is_told(phantom, tmp_path, monkeypatch):

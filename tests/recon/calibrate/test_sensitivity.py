@@ -201,6 +201,10 @@ def test_phantom_by_its_inside_and_by_the_whole_image():
     total = float(image.values.sum(dtype=float))
     assert whole.value_cps_per_bq == pytest.approx(total / SOURCE.activity_at(START), rel=1e-9)
     assert whole.relative_uncertainty is None  # counting unknown
+    unseen = tomographic_sensitivity(
+        image, SOURCE, CONDITIONS, start_time=START, counting_relative_uncertainty=math.inf
+    )
+    assert unseen.budget["counting"] is None
     assert "phantom volume" not in whole.budget
 
 

@@ -18,15 +18,16 @@ def write(tmp_path):
 def test_rates_over_time_with_counting_uncertainty(write):
     path = write("\ufefftime_h, rate_cps, duration_s\n0, 40000, 100\n\n24.5, 10000, 400\n")
     table = read_rates(path)
-    assert table.time_s == pytest.approx([0.0, 88200.0])
-    assert table.activity_bq is None
+    assert table.over == "time"
+    assert table.abscissa == pytest.approx([0.0, 88200.0])
     assert table.u_rate_cps == pytest.approx([20.0, 5.0])  # sqrt(rate / duration)
     assert table.sha256 == sha256_of(path)
 
 
 def test_rates_over_activity(write):
     table = read_rates(write("activity_MBq,u_rate_cps,rate_cps\n100,5,40000\n50,4,21000\n"))
-    assert table.activity_bq == pytest.approx([100e6, 50e6])
+    assert table.over == "activity"
+    assert table.abscissa == pytest.approx([100e6, 50e6])
     assert np.array_equal(table.u_rate_cps, [5, 4])
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from lutetia.app.case import parse_time
-from lutetia.errors import InputError, MissingDataError
+from lutetia.errors import MissingDataError
 from lutetia.images.acquisition import EnergyWindow
 from lutetia.physics.nuclides import nuclide
 from lutetia.recon.calibrate.conditions import Conditions, Source
@@ -231,9 +231,9 @@ def _of_rates(
     given: Given, table: Path, conditions: Conditions, when: datetime, background_cps: float
 ) -> DeadTimeMeasurement:
     rates = read_rates(table)
-    if rates.time_s is not None:
+    if rates.over == "time":
         return dead_time_of_decaying_source(
-            time_s=rates.time_s,
+            time_s=rates.abscissa,
             rate_cps=rates.rate_cps,
             u_rate_cps=rates.u_rate_cps,
             half_life_s=nuclide(conditions.nuclide).half_life_s,
@@ -242,10 +242,8 @@ def _of_rates(
             background_cps=background_cps,
             source_sha256=(rates.sha256,),
         )
-    if rates.activity_bq is None:
-        raise InputError(f"{table.name}: neither times nor activities.")
     return dead_time_of_known_activities(
-        activity_bq=rates.activity_bq,
+        activity_bq=rates.abscissa,
         rate_cps=rates.rate_cps,
         u_rate_cps=rates.u_rate_cps,
         conditions=conditions,

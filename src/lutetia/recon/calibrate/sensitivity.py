@@ -263,7 +263,9 @@ def tomographic_sensitivity(
     _require_same_nuclide(source, conditions)
     if image.unit != "counts/s":
         raise InputError(f"Image in {image.unit!r}; a sensitivity needs 'counts/s' per voxel and head.")
-    budget: dict[str, float | None] = {"counting": counting_relative_uncertainty, **source.budget()}
+    counting = counting_relative_uncertainty
+    known = counting is not None and math.isfinite(counting)
+    budget: dict[str, float | None] = {"counting": counting if known else None, **source.budget()}
     activity = source.activity_at(start_time)
     if region is None:
         rate = float(image.values.sum(dtype=np.float64))

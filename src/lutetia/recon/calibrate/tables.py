@@ -4,6 +4,7 @@ import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RateTable:
-    """Count rates against time or activity; one of ``time_s`` and ``activity_bq`` is None."""
+    """Count rates with standard uncertainties, over time [s] or over activity [Bq]."""
 
-    time_s: Array | None
-    activity_bq: Array | None
+    over: Literal["time", "activity"]
+    abscissa: Array
     rate_cps: Array
     u_rate_cps: Array
     sha256: str
@@ -45,8 +46,8 @@ def read_rates(path: Path) -> RateTable:
     else:
         u = table["u_rate_cps"]
     return RateTable(
-        time_s=table["time_h"] * S_PER_H if "time_h" in table else None,
-        activity_bq=table["activity_MBq"] * BQ_PER_MBQ if "activity_MBq" in table else None,
+        over="time" if "time_h" in table else "activity",
+        abscissa=table["time_h"] * S_PER_H if "time_h" in table else table["activity_MBq"] * BQ_PER_MBQ,
         rate_cps=rate,
         u_rate_cps=u,
         sha256=sha256_of(path),
