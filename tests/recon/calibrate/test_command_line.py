@@ -108,7 +108,13 @@ def test_a_phantom_is_reconstructed(calibrate, phantom, record):
     measured = document["measurement"]
     assert measured["sensitivity_cps_per_MBq"] == pytest.approx(9.0, rel=0.04)  # simulated; see test_from_images
     assert measured["collimator"] == "GE-Discovery-670-MEGP"
-    assert set(measured["budget_percent"]) == {"counting", "activity", "clocks", "phantom volume"}
+    assert set(measured["budget_percent"]) == {
+        "counting",
+        "activity",
+        "clocks",
+        "scatter correction",
+        "phantom volume",
+    }
     code, text, _ = calibrate("show", record, as_json=False)
     assert code == 0
     assert "0001" in text

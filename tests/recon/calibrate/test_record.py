@@ -227,6 +227,17 @@ def test_drift_is_told_and_the_latest_counts_alone(path):
     )
 
 
+def test_scatter_correction_of_one_method_is_shared(path):
+    budget = {"counting": 0.004, "activity": 0.02, "scatter correction": 0.03}
+    given = {"budget": budget, "relative_uncertainty": math.hypot(*budget.values()), "method": "tomographic"}
+    first, second = _sensitivity(9.40, **given), _sensitivity(9.44, days=5, **given)
+    found = drift(_record(path, first), second)
+    assert found.z == pytest.approx(0.04 / (0.004 * math.hypot(9.40, 9.44)), rel=1e-9)  # closed form
+    held = factor_in_force(_record(path, second), **WANTED)
+    u = math.hypot(0.004 / math.sqrt(2), 0.02, 0.03)
+    assert held.calibration.relative_uncertainty == pytest.approx(u, rel=1e-9)  # closed form
+
+
 def test_drift_between_two_and_three_asks_for_a_repetition(path):
     found = drift(_record(path, _sensitivity(9.40)), _sensitivity(9.53, days=2))
     assert 2 < found.z < 3

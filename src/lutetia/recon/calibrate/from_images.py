@@ -275,6 +275,7 @@ def tomographic_from_files(
         phantom_ml=phantom_ml,
         phantom_relative_uncertainty=phantom_relative_uncertainty,
         counting_relative_uncertainty=counting,
+        scatter_to_primary=_scatter_to_primary(bed),
         dead_time_correction=dead_time_factor(measured_rate_cps=bed.count_rate_cps, dead_time_s=dead_time_s),
         reconstruction=settings_in_words(settings),
         source_sha256=(sha256_of(path), sha256_of(*sorted(ct_files))),
@@ -318,6 +319,13 @@ def _whole_counting(bed: BedReconstruction) -> float:
         for part in (bed.counts, bed.scatter.counts, bed.scatter.variance)
     )
     return float(np.sqrt(counts + variance) / max(counts - scatter, 1.0))
+
+
+def _scatter_to_primary(bed: BedReconstruction) -> float:
+    counts, scatter = (
+        float((part * bed.system.usable).sum(dtype=np.float64)) for part in (bed.counts, bed.scatter.counts)
+    )
+    return scatter / max(counts - scatter, 1.0)
 
 
 def _inside_counting(done: Reconstruction, region: NDArray[np.bool_]) -> float:

@@ -12,7 +12,7 @@ from lutetia.recon.calibrate.conditions import Conditions
 from lutetia.recon.calibrate.dead_time import DeadTimeMeasurement
 from lutetia.recon.calibrate.record import CalibrationRecord
 from lutetia.recon.calibrate.recovery_curve import RecoveryCurve
-from lutetia.recon.calibrate.sensitivity import SensitivityMeasurement
+from lutetia.recon.calibrate.sensitivity import SensitivityMeasurement, combined
 from lutetia.units import BQ_PER_MBQ
 
 VALID_DAYS: Final = 365.0
@@ -21,6 +21,8 @@ AGREES_Z: Final = 2.0
 """Differences of up to so many standard uncertainties are chance."""
 STOPS_Z: Final = 3.0
 """Differences of more are no chance; the camera should not be used for activities before the cause is known."""
+LEAST_RELATIVE: Final = 1e-6
+"""No measurement weighs as if its own uncertainty were less."""
 
 Numbered = tuple[str, SensitivityMeasurement]
 
@@ -73,8 +75,8 @@ def factor_in_force(
     """Sensitivity of one head that holds on a day, for one camera, collimator, nuclide and window.
 
     The latest measurement up to that day counts. Earlier ones by the same method, at most ``valid_days`` older, that
-    agree with it (|z| up to AGREES_Z) are combined with it by inverse variance; the uncertainty of an activity meter
-    that they share does not shrink by this. Where the uncertainty of the latest is not known, it stands alone.
+    agree with it (|z| up to AGREES_Z) are combined with it by inverse variance; what they share (activity meter,
+    scatter correction) does not shrink by this. Where the uncertainty of the latest is not known, it stands alone.
 
     Parameters
     ----------
@@ -204,25 +206,27 @@ def _absent(kind: str, record: CalibrationRecord, wanted: Conditions, at: date) 
     )
 
 
-def _shared_meter(first: SensitivityMeasurement, second: SensitivityMeasurement) -> bool:
-    return bool(first.meter) and first.meter.strip().lower() == second.meter.strip().lower()
+def _shared_terms(first: SensitivityMeasurement, second: SensitivityMeasurement) -> frozenset[str]:
+    """Terms of the budget whose error two measurements have in common, so that it cancels in their difference."""
+    shared = {"scatter correction"} if first.method == second.method else set()
+    if first.meter and first.meter.strip().lower() == second.meter.strip().lower():
+        shared.add("activity")
+    return frozenset(shared)
 
 
-def _own(measurement: SensitivityMeasurement) -> float | None:
-    """Relative uncertainty without that of the activity meter."""
-    terms = [term for name, term in measurement.budget.items() if name != "activity"]
-    return None if any(term is None for term in terms) else math.hypot(*(t for t in terms if t is not None))
+def _own(measurement: SensitivityMeasurement, shared: frozenset[str]) -> float | None:
+    """Relative uncertainty without the shared terms; None when one of the others is not known."""
+    return combined({name: term for name, term in measurement.budget.items() if name not in shared})
 
 
 def _z(new: SensitivityMeasurement, old: SensitivityMeasurement) -> float | None:
-    """Difference over its uncertainty; the error of a shared activity meter cancels."""
-    shared = _shared_meter(new, old)
-    parts = [(m, _own(m) if shared else m.relative_uncertainty) for m in (new, old)]
-    if any(u is None for _, u in parts):
+    """Difference over its uncertainty, without what both share; None when that is not known."""
+    shared = _shared_terms(new, old)
+    first, second = _own(new, shared), _own(old, shared)
+    if first is None or second is None:
         return None
-    u = math.hypot(*(m.value_cps_per_bq * (share or 0.0) for m, share in parts))
-    difference = new.value_cps_per_bq - old.value_cps_per_bq
-    return difference / u if u > 0 else None
+    u = math.hypot(new.value_cps_per_bq * first, old.value_cps_per_bq * second)
+    return (new.value_cps_per_bq - old.value_cps_per_bq) / u if u > 0 else None
 
 
 def _belongs(measurement: SensitivityMeasurement, latest: SensitivityMeasurement, valid_days: float) -> bool:
@@ -238,22 +242,20 @@ def _belongs(measurement: SensitivityMeasurement, latest: SensitivityMeasurement
 
 
 def _mean(used: Sequence[SensitivityMeasurement]) -> tuple[float, float | None]:
-    """Inverse-variance weighted mean and its relative uncertainty; a shared activity meter's is added at the end."""
+    """Inverse-variance weighted mean and its relative uncertainty; shared terms are added at the end."""
     if len(used) == 1:
         return used[0].value_cps_per_bq, used[0].relative_uncertainty
-    shared = all(_shared_meter(m, used[-1]) for m in used)
-    own = [max((_own(m) if shared else m.relative_uncertainty) or 0.0, 1e-6) for m in used]
+    shared = frozenset.intersection(*(_shared_terms(m, used[-1]) for m in used))
+    own = [max(_own(m, shared) or 0.0, LEAST_RELATIVE) for m in used]
     weights = [1.0 / u**2 for u in own]
     total = sum(weights)
     mean = sum(w * m.value_cps_per_bq for w, m in zip(weights, used, strict=True)) / total
     chi2 = sum(((m.value_cps_per_bq / mean - 1) / u) ** 2 for m, u in zip(used, own, strict=True))
     relative = math.sqrt(max(1.0, chi2 / (len(used) - 1)) / total)
-    common = (
-        sum(w * (m.budget.get("activity") or 0.0) for w, m in zip(weights, used, strict=True)) / total
-        if shared
-        else 0
-    )
-    return mean, math.hypot(relative, common)
+    common = [
+        sum(w * (m.budget.get(name) or 0.0) for w, m in zip(weights, used, strict=True)) / total for name in shared
+    ]
+    return mean, math.hypot(relative, *common)
 
 
 def _compared(new: SensitivityMeasurement, earlier: Numbered) -> Drift:

@@ -19,6 +19,8 @@ from lutetia.units import BQ_PER_MBQ
 
 SensitivityMethod = Literal["planar", "tomographic"]
 
+SCATTER_SHARE: Final = 0.1
+"""Standard uncertainty of scatter correction over scattered counts, as in the doses (docs/methods/uncertainty.md)."""
 HEADS_APART: Final = 0.05
 """Heads whose sensitivities differ by more than this from their mean are told of."""
 
@@ -190,6 +192,9 @@ def planar_sensitivity(
     )
     heads = tuple(float(r) * per_bq for r in rates) if len(rates) > 1 else ()
     budget: dict[str, float | None] = {"counting": math.sqrt(float(variances.sum())) / total, **source.budget()}
+    scattered = sum(c.scatter for c in counts.counted)
+    if scattered > 0:
+        budget["scatter correction"] = SCATTER_SHARE * scattered / sum(c.total - c.scatter for c in counts.counted)
     if transmission < 1 or transmission_relative_uncertainty:
         budget["attenuation in the source"] = transmission_relative_uncertainty
     return SensitivityMeasurement(
@@ -228,6 +233,7 @@ def tomographic_sensitivity(
     phantom_ml: float | None = None,
     phantom_relative_uncertainty: float | None = None,
     counting_relative_uncertainty: float | None = None,
+    scatter_to_primary: float = 0.0,
     dead_time_correction: float = 1.0,
     reconstruction: str = "",
     source_sha256: tuple[str, ...] = (),
@@ -248,6 +254,7 @@ def tomographic_sensitivity(
     phantom_ml : volume that the activity fills; needed with a region. [mL]
     phantom_relative_uncertainty : of that volume, None when unknown
     counting_relative_uncertainty : of the image's total (or the region's), None when unknown
+    scatter_to_primary : scattered over unscattered counts that were corrected for
     dead_time_correction : true over measured count rate during the acquisition
     reconstruction : how the image was made: iterations, corrections
 
@@ -267,6 +274,8 @@ def tomographic_sensitivity(
     known = counting is not None and math.isfinite(counting)
     budget: dict[str, float | None] = {"counting": counting if known else None, **source.budget()}
     activity = source.activity_at(start_time)
+    if scatter_to_primary > 0:
+        budget["scatter correction"] = SCATTER_SHARE * scatter_to_primary
     if region is None:
         rate = float(image.values.sum(dtype=np.float64))
     else:
