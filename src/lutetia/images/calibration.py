@@ -95,3 +95,12 @@ def measured_rate(true_rate_cps: float | NDArray[np.float64], dead_time_s: float
     """Measured rate of a non-paralysable detector: ``n / (1 + n tau)``. [counts/s]"""
     rate = np.asarray(true_rate_cps, dtype=float)
     return np.asarray(rate / (1.0 + rate * dead_time_s))
+
+
+def paralysable_rate(true_rate_cps: float | NDArray[np.float64], dead_time_s: float) -> NDArray[np.float64]:
+    """Measured rate of a paralysable detector: ``n exp(-n tau)``; falls again beyond n = 1/tau. [counts/s]
+
+    Two true rates give the same measured one, so it is used to recognise such detectors, not to correct.
+    """
+    rate = np.asarray(true_rate_cps, dtype=float)
+    return np.asarray(rate * np.exp(-rate * dead_time_s))
