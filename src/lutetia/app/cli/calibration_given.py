@@ -12,6 +12,7 @@ from lutetia.app.case import parse_time
 from lutetia.errors import MissingDataError
 from lutetia.images.acquisition import EnergyWindow
 from lutetia.physics.nuclides import nuclide
+from lutetia.recon.bed import ReconSettings
 from lutetia.recon.calibrate.conditions import Conditions, Source
 from lutetia.recon.calibrate.dead_time import (
     DeadTimeMeasurement,
@@ -34,7 +35,6 @@ from lutetia.recon.calibrate.recovery_curve import RecoveryCurve, RecoveryModel,
 from lutetia.recon.calibrate.sensitivity import Counted, PlanarCounts, SensitivityMeasurement, planar_sensitivity
 from lutetia.recon.calibrate.tables import read_rates, read_spheres
 from lutetia.recon.camera import collimators
-from lutetia.recon.reconstruct import ReconSettings
 from lutetia.recon.scatter import ScatterMethod
 from lutetia.units import BQ_PER_MBQ, MEV_PER_KEV
 

@@ -21,6 +21,7 @@ from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import linear_attenuation_per_cm
 from lutetia.physics.materials import material
 from lutetia.physics.nuclides import detectable_photopeaks, nuclide
+from lutetia.recon.bed import BedReconstruction, ReconSettings
 from lutetia.recon.calibrate.conditions import Conditions, Source
 from lutetia.recon.calibrate.sensitivity import (
     Counted,
@@ -32,13 +33,8 @@ from lutetia.recon.calibrate.sensitivity import (
 )
 from lutetia.recon.calibrate.tables import sha256_of
 from lutetia.recon.camera import read_camera
-from lutetia.recon.osem import Progress
-from lutetia.recon.reconstruct import (
-    BedReconstruction,
-    ReconSettings,
-    Reconstruction,
-    reconstruct_time_point,
-)
+from lutetia.recon.channels import Progress
+from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
 from lutetia.recon.recovery import count_uncertainty, region_means
 from lutetia.recon.scatter import ScatterMethod, classify_windows, describe, estimate_scatter
 from lutetia.units import KEV_PER_MEV
