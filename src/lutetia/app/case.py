@@ -32,9 +32,13 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CameraSettings:
-    """Calibration of the gamma camera, as the department measured it."""
+    """Calibration of the gamma camera, as the department measured it.
+
+    ``record`` is a calibration record (``lutetia calibrate``); sensitivity and dead time given here go before it.
+    """
 
     collimator: str | None = None
+    record: str | None = None
     sensitivity_cps_per_bq: float | None = None
     sensitivity_relative_uncertainty: float | None = None
     dead_time_s: float = 0.0
@@ -43,12 +47,16 @@ class CameraSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReconstructionSettings:
-    """How raw projections become images."""
+    """How raw projections become images; ``photopeaks_mev`` are reconstructed together, the first sets the scale."""
 
+    algorithm: Literal["osem", "mlem", "bsrem"] = "osem"
     iterations: int = 6
     subsets: int = 6
-    scatter: Literal["auto", "tew", "dew", "none"] = "auto"
-    photopeak_mev: float | None = None
+    scatter: Literal["auto", "tew", "dew", "model", "none"] = "auto"
+    photopeaks_mev: tuple[float, ...] = ()
+    until_change: float | None = None
+    penalty: float = 0.02
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +164,7 @@ def _scan(entry: object, position: int, where: str) -> Scan:
 def _camera(entry: Mapping[str, Any], where: str) -> CameraSettings:
     return CameraSettings(
         collimator=entry.get("collimator"),
+        record=entry.get("calibration_record"),
         sensitivity_cps_per_bq=_number(entry, "sensitivity_cps_per_MBq", where, factor=1 / BQ_PER_MBQ),
         sensitivity_relative_uncertainty=_number(entry, "sensitivity_uncertainty_percent", where, factor=0.01),
         dead_time_s=_number(entry, "dead_time_us", where, factor=1e-6) or 0.0,
@@ -165,17 +174,28 @@ def _camera(entry: Mapping[str, Any], where: str) -> CameraSettings:
 
 def _reconstruction(entry: Mapping[str, Any], where: str) -> ReconstructionSettings:
     default = ReconstructionSettings()
-    scatter = _choice(entry.get("scatter", "auto"), ("auto", "tew", "dew", "none"), f"{where}: scatter")
+    scatter = ("auto", "tew", "dew", "model", "none")
+    peaks = entry.get("photopeak_keV") or []
+    listed = peaks if isinstance(peaks, list) else [peaks]
+    energies = [_number({"photopeak_keV": p}, "photopeak_keV", where, factor=1e-3) for p in listed]
     return ReconstructionSettings(
+        algorithm=_choice(entry.get("algorithm", "osem"), ("osem", "mlem", "bsrem"), f"{where}: algorithm"),
         iterations=int(_number(entry, "iterations", where, least=1) or default.iterations),
         subsets=int(_number(entry, "subsets", where, least=1) or default.subsets),
-        scatter=scatter,
-        photopeak_mev=_number(entry, "photopeak_keV", where, factor=1e-3),
+        scatter=_choice(entry.get("scatter", "auto"), scatter, f"{where}: scatter"),
+        photopeaks_mev=tuple(e for e in energies if e),
+        until_change=_number(entry, "until_change_percent", where, factor=0.01),
+        penalty=default.penalty if entry.get("penalty") is None else _number(entry, "penalty", where) or 0.0,
+        device=_choice(entry.get("device", "cpu"), ("cpu", "cuda"), f"{where}: device"),
     )
 
 
+RECONSTRUCTION_KEYS = (
+    "algorithm", "iterations", "subsets", "scatter", "photopeak_keV", "until_change_percent", "penalty", "device",
+)  # fmt: skip
 CAMERA_KEYS = (
     "collimator", "sensitivity_cps_per_MBq", "sensitivity_uncertainty_percent", "dead_time_us", "intrinsic_fwhm_mm",
+    "calibration_record",
 )  # fmt: skip
 TOP_KEYS = (
     "folder", "subject", "administration", "scans", "reference", "camera", "reconstruction", "registration",
@@ -199,7 +219,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
     if not isinstance(scans, list):
         raise InputError(f"{where}: scans should be a list of tables, found {type(scans).__name__}.")
     kinetics = _section(document, "kinetics", ("model",), where)
-    recon = _section(document, "reconstruction", ("iterations", "subsets", "scatter", "photopeak_keV"), where)
+    recon = _section(document, "reconstruction", RECONSTRUCTION_KEYS, where)
     return Case(
         folder=folder / str(document.get("folder") or "."),
         subject=str(document.get("subject") or "patient 1"),

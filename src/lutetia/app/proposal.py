@@ -32,6 +32,7 @@ class Given:
     sensitivity_cps_per_mbq: float | None = None
     sensitivity_uncertainty_percent: float | None = None
     collimator: str | None = None
+    calibration_record: Path | None = None
     regions: tuple[Path, ...] = ()
     reference: str | None = None
     registration: bool = True
@@ -218,6 +219,8 @@ def _with_given(case: Case, given: Given) -> Case:
         camera = replace(camera, sensitivity_relative_uncertainty=given.sensitivity_uncertainty_percent / 100)
     if given.collimator is not None:
         camera = replace(camera, collimator=given.collimator)
+    if given.calibration_record is not None:
+        camera = replace(camera, record=str(given.calibration_record.resolve()))
     activity = case.administered_activity_bq
     if given.activity_mbq is not None:
         if given.activity_mbq <= 0:

@@ -127,7 +127,7 @@ def nuclide(name: str, half_life_data: HalfLifeData = "ICRP-107") -> Nuclide:
 
 
 def detectable_photopeaks(
-    name: str, *, lowest_mev: float = 0.050, highest_mev: float = 0.400, least_yield: float = 0.01
+    name: str, *, lowest_mev: float = 0.050, highest_mev: float = 0.450, least_yield: float = 0.01
 ) -> tuple[PhotonLine, ...]:
     """Photon lines a gamma camera can be set to, by decreasing yield.
 

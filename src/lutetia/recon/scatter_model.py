@@ -32,6 +32,7 @@ NEAR_RAD: Final = float(np.deg2rad(6.5))
 """Views nearer than this are mixed; scatter changes slowly with the angle."""
 N_ENERGIES: Final = 400
 LOWEST_MEV: Final = 0.03
+HIGHEST_MEV: Final = 3.0
 CRYSTAL_MM: Final = 9.5
 """Thickness of NaI(Tl), 3/8 inch, of the common whole-body cameras."""
 SODIUM_IODIDE: Final = Material(
@@ -160,7 +161,9 @@ def _require(
             f"Scatter of an image {image.shape} with a map {attenuation.grid.shape} in {attenuation.unit!r}; expected "
             "one grid and a map in '1/cm'."
         )
-    if not windows or any(not LOWEST_MEV * 1.1 < e.energy_mev <= 3.0 or e.relative_yield <= 0 for e in emissions):
+    if not windows or any(
+        not LOWEST_MEV * 1.1 < e.energy_mev <= HIGHEST_MEV or e.relative_yield <= 0 for e in emissions
+    ):
         raise InputError(
             f"Scatter of lines {[f'{e.energy_mev * 1e3:.0f} keV' for e in emissions]} into {len(windows)} windows; "
             "expected windows, and lines between 33 and 3000 keV of positive yield."
@@ -232,7 +235,7 @@ class _Tables:
 
 @lru_cache(maxsize=32)
 def _tables(windows: tuple[EnergyWindow, ...], fwhm_at_140_kev: float, photopeak_mev: float) -> _Tables:
-    energy = np.geomspace(LOWEST_MEV, 3.0, N_ENERGIES)
+    energy = np.geomspace(LOWEST_MEV, HIGHEST_MEV, N_ENERGIES)
     peak = min(windows, key=lambda w: abs(w.centre_mev - photopeak_mev))
     unit = float(accepted(peak, photopeak_mev, fwhm_at_140_kev) * crystal_efficiency(photopeak_mev))
     if unit < 1e-3:

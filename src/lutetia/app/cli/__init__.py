@@ -8,6 +8,7 @@ import typer
 
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.reconstruction import reconstruct
 
 application = typer.Typer(
     name="lutetia",
@@ -88,6 +89,9 @@ def run(
     collimator: Annotated[
         str | None, typer.Option("--collimator", help="Name in the collimator table, or a YAML file.")
     ] = None,
+    calibration_record: Annotated[
+        Path | None, typer.Option("--calibration-record", help="Take the sensitivity from a record (calibrate).")
+    ] = None,
     regions: Annotated[
         list[Path] | None, typer.Option("--regions", help="RTSTRUCT, SEG or NIfTI label file(s) to use.")
     ] = None,
@@ -119,6 +123,7 @@ def run(
             sensitivity_cps_per_mbq=sensitivity,
             sensitivity_uncertainty_percent=sensitivity_uncertainty,
             collimator=collimator,
+            calibration_record=calibration_record,
             regions=tuple(regions or ()),
             reference=reference,
             registration=registration,
@@ -131,6 +136,9 @@ def run(
             print_json(document)
         else:
             print_result(document)
+
+
+application.command()(reconstruct)
 
 
 @application.command()

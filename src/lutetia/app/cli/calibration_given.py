@@ -25,7 +25,6 @@ from lutetia.recon.calibrate.from_images import (
     PlanarScatter,
     attenuation_in_source,
     ct_files_in,
-    photopeak_of,
     planar_from_files,
     tomographic_from_files,
 )
@@ -35,6 +34,7 @@ from lutetia.recon.calibrate.recovery_curve import RecoveryCurve, RecoveryModel,
 from lutetia.recon.calibrate.sensitivity import Counted, PlanarCounts, SensitivityMeasurement, planar_sensitivity
 from lutetia.recon.calibrate.tables import read_rates, read_spheres
 from lutetia.recon.camera import collimators
+from lutetia.recon.lines import photopeak_of
 from lutetia.recon.scatter import ScatterMethod
 from lutetia.units import BQ_PER_MBQ, MEV_PER_KEV
 

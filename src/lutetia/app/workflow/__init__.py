@@ -12,7 +12,7 @@ from lutetia.app.workflow.doses import dose_maps, region_results, registered_tim
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
 from lutetia.app.workflow.measure import curves_of, fit_all, measure_scan
 from lutetia.app.workflow.output import finished_folder, refuse_unsafe_output
-from lutetia.app.workflow.quantify import QuantifiedScan, quantify_scan
+from lutetia.app.workflow.quantify import QuantifiedScan, calibrated, quantify_scan
 from lutetia.app.workflow.summary import checklist_of, methods_of, provenance_of, scan_summaries
 from lutetia.app.workflow.write import write_all
 from lutetia.errors import InputError
@@ -61,6 +61,7 @@ def run_case(
     element = nuclide(str(case.nuclide))
     loaded = load_scans(case, index, progress=_part(progress, 0.0, 0.08))
     _require_possible_counts(element, loaded)
+    case = calibrated(case, element, loaded)
     given = require_known(case, index)
     scans = _quantified(case, element, loaded, _part(progress, 0.08, 0.45))
     _require_possible_activities(element, scans, given)

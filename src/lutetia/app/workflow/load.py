@@ -83,10 +83,11 @@ def _raise_missing(case: Case, known: dict[str, SeriesInfo]) -> None:
     ]
     if raw:
         sensitivity = (
-            "the camera's sensitivity per head (camera: sensitivity_cps_per_MBq, or --sensitivity-cps-per-MBq)"
+            "the camera's sensitivity per head (camera: sensitivity_cps_per_MBq, or --sensitivity-cps-per-MBq, or a "
+            "--calibration-record)"
         )
         wanted += [
-            (case.camera.sensitivity_cps_per_bq, sensitivity),
+            (case.camera.sensitivity_cps_per_bq or case.camera.record, sensitivity),
             (case.camera.collimator, "the collimator (camera: collimator, or --collimator)"),
         ]
     missing = [text for value, text in wanted if not value]

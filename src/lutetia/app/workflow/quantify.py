@@ -1,17 +1,24 @@
 """From a loaded scan to its quantitative image."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
 
 from lutetia.app.case import Case
 from lutetia.app.workflow.load import LoadedScan
-from lutetia.errors import MissingDataError
+from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import Equipment, Projections
 from lutetia.images.calibration import Calibration
 from lutetia.images.volume import Volume
-from lutetia.physics.nuclides import Nuclide, detectable_photopeaks
+from lutetia.physics.nuclides import Nuclide
 from lutetia.recon.bed import ReconSettings
+from lutetia.recon.bsrem import Penalty
+from lutetia.recon.calibrate.in_force import FactorInForce, factor_in_force
+from lutetia.recon.calibrate.record import read_record
 from lutetia.recon.camera import Camera, collimators, read_camera
+from lutetia.recon.lines import emissions_of, photopeak_of
+from lutetia.recon.peaks import Peak
 from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
 from lutetia.recon.scatter import ScatterMethod, classify_windows
 
@@ -43,25 +50,15 @@ class QuantifiedScan:
         return scattered / max(counted - scattered, 1.0)
 
 
-def photopeak_mev(case: Case, nuclide: Nuclide, projections: Projections) -> float:
-    """Photon energy to image: the one asked for, else the strongest line that has a window. [MeV]
+def photopeaks_mev(case: Case, nuclide: Nuclide, projections: Projections) -> tuple[float, ...]:
+    """Photon energies to image: those asked for, else the strongest line that has a window. [MeV]
 
     Raises
     ------
     MissingDataError
         No window covers a line of the nuclide.
     """
-    if case.reconstruction.photopeak_mev is not None:
-        return case.reconstruction.photopeak_mev
-    lines = detectable_photopeaks(nuclide.name)
-    for line in lines:
-        if any(w.lower_mev < line.energy_mev < w.upper_mev for w in projections.windows):
-            return line.energy_mev
-    windows = ", ".join(f"{w.lower_mev * 1e3:.0f}-{w.upper_mev * 1e3:.0f}" for w in projections.windows)
-    peaks = ", ".join(f"{line.energy_mev * 1e3:.0f}" for line in lines)
-    raise MissingDataError(
-        f"No energy window (0054,0012) covers a photopeak of {nuclide.name}: windows {windows} keV, photopeaks {peaks} keV."
-    )
+    return case.reconstruction.photopeaks_mev or (photopeak_of(nuclide.name, projections.windows),)
 
 
 def camera_of(case: Case, equipment: Equipment, energy_mev: float) -> tuple[Camera, tuple[str, ...]]:
@@ -127,16 +124,7 @@ def _from_projections(case: Case, nuclide: Nuclide, loaded: LoadedScan, progress
         raise MissingDataError(
             f"{loaded.label}: raw projections need the CT of the session for attenuation (scans: ct)."
         )
-    energy = photopeak_mev(case, nuclide, loaded.beds[0])
-    camera, warnings = camera_of(case, loaded.beds[0].equipment, energy)
-    scatter, told = _scatter_method(case, loaded.beds[0], energy)
-    settings = ReconSettings(
-        iterations=case.reconstruction.iterations, subsets=case.reconstruction.subsets, scatter=scatter
-    )
-    result = reconstruct_time_point(
-        loaded.beds, loaded.ct, camera, energy, settings, decay_constant_per_s=nuclide.decay_constant_per_s,
-        progress=progress,
-    )  # fmt: skip
+    result, method, told = reconstruct_scan(case, nuclide, loaded, progress=progress)
     sensitivity = case.camera.sensitivity_cps_per_bq
     if sensitivity is None:
         raise MissingDataError("The camera's sensitivity is missing (camera: sensitivity_cps_per_MBq).")
@@ -146,31 +134,149 @@ def _from_projections(case: Case, nuclide: Nuclide, loaded: LoadedScan, progress
         dead_time_s=case.camera.dead_time_s,
     )
     rate = max(bed.count_rate_cps for bed in result.beds) if case.camera.dead_time_s > 0 else None
-    image = calibration.activity_concentration(result.volume, measured_rate_cps=rate)
-    method = (
-        f"OSEM {settings.iterations} x {settings.subsets}, {energy * 1e3:.0f} keV, attenuation by CT, scatter {scatter}, "
-        f"response of {camera.name}, {len(loaded.beds)} bed(s); {sensitivity * 1e6:g} cps/MBq per head"
-    )
-    all_told = dict.fromkeys((*warnings, *told, *result.warnings))
     return QuantifiedScan(
         loaded=loaded,
-        image=image,
+        image=calibration.activity_concentration(result.volume, measured_rate_cps=rate),
         reconstruction=result,
-        method=method,
-        warnings=tuple(f"{loaded.label}: {w}" for w in all_told),
+        method=f"{method}; {sensitivity * 1e6:.4g} cps/MBq per head",
+        warnings=tuple(f"{loaded.label}: {w}" for w in told),
+    )
+
+
+def reconstruct_scan(
+    case: Case, nuclide: Nuclide, loaded: LoadedScan, *, progress: Progress
+) -> tuple[Reconstruction, str, tuple[str, ...]]:
+    """Count-rate image of a scan's raw projections as the case wants it, in words, and what was assumed.
+
+    Raises
+    ------
+    LutetiaError
+        A window, collimator, camera file or CT is missing or does not fit; see the steps.
+    """
+    first = loaded.beds[0]
+    energies = photopeaks_mev(case, nuclide, first)
+    settings, told = settings_of(case, first, energies, has_ct=loaded.ct is not None)
+    peaks, more = peaks_of(case, nuclide, first, energies)
+    result = reconstruct_time_point(
+        loaded.beds, loaded.ct, None, energies[0], settings, decay_constant_per_s=nuclide.decay_constant_per_s,
+        peaks=peaks, progress=progress,
+    )  # fmt: skip
+    method = in_words(result, peaks)
+    return result, method, tuple(dict.fromkeys((*more, *told, *result.warnings)))
+
+
+def peaks_of(
+    case: Case, nuclide: Nuclide, projections: Projections, energies_mev: Sequence[float], *, image: int = 0
+) -> tuple[tuple[Peak, ...], tuple[str, ...]]:
+    """The photopeaks of one nuclide with the camera's response at each and the lines that scatter into it."""
+    peaks: list[Peak] = []
+    warnings: list[str] = []
+    emissions = emissions_of(nuclide.name, energies_mev[0], projections.windows)
+    for energy in energies_mev:
+        camera, told = camera_of(case, projections.equipment, energy)
+        warnings += told
+        peaks.append(Peak(energy_mev=energy, camera=camera, emissions=emissions, image=image))
+    return tuple(peaks), tuple(warnings)
+
+
+def settings_of(
+    case: Case, projections: Projections, energies_mev: Sequence[float], *, has_ct: bool = True
+) -> tuple[ReconSettings, tuple[str, ...]]:
+    """Settings of the reconstruction, with the scatter estimate that the windows allow, and what was assumed."""
+    wanted = case.reconstruction
+    scatter, told = _scatter_method(wanted.scatter, projections, energies_mev, has_ct=has_ct)
+    settings = ReconSettings(
+        algorithm=wanted.algorithm,
+        iterations=wanted.iterations,
+        subsets=wanted.subsets,
+        scatter=scatter,
+        attenuation=has_ct,
+        until_change=wanted.until_change,
+        penalty=Penalty(strength=wanted.penalty),
+        device=wanted.device,
+    )
+    return settings, told
+
+
+def in_words(result: Reconstruction, peaks: Sequence[Peak]) -> str:
+    """The reconstruction in one sentence."""
+    used, log = result.settings, result.beds[0].log
+    steps = {
+        "osem": f"OSEM {log.iterations} x {log.subsets}",
+        "mlem": f"MLEM {log.iterations}",
+        "bsrem": f"penalised likelihood (relative difference prior of strength {used.penalty.strength:g}, "
+        f"{log.iterations} x {log.subsets})",
+    }[used.algorithm]
+    energies = " + ".join(f"{peak.energy_mev * 1e3:.0f}" for peak in peaks)
+    scatter = {"tew": "TEW", "dew": "DEW", "model": "by photon transport", "none": "not corrected"}[used.scatter]
+    camera = peaks[0].camera
+    return (
+        f"{steps}, {energies} keV, attenuation {'by CT' if used.attenuation else 'not corrected'}, scatter {scatter}, "
+        f"response of {camera.name if camera else 'no camera'}, {len(result.beds)} bed(s)"
     )
 
 
 def _scatter_method(
-    case: Case, projections: Projections, energy_mev: float
+    wanted: str, projections: Projections, energies_mev: Sequence[float], *, has_ct: bool
 ) -> tuple[ScatterMethod, tuple[str, ...]]:
     """The scatter estimate asked for, or the best that the windows allow."""
-    wanted = case.reconstruction.scatter
-    if wanted != "auto":
-        return wanted, ()
-    roles = classify_windows(projections.windows, energy_mev)
-    if roles.lower is not None and roles.upper is not None:
+    if wanted in ("tew", "dew", "model", "none"):
+        return cast(ScatterMethod, wanted), ()
+    roles = [classify_windows(projections.windows, energy) for energy in energies_mev]
+    if all(r.lower is not None and r.upper is not None for r in roles):
         return "tew", ()
-    if roles.lower is not None:
+    if has_ct:
+        return "model", ("No scatter windows on both sides of the peak: scatter was modelled by photon transport.",)
+    if all(r.lower is not None for r in roles):
         return "dew", ("No upper scatter window: scatter was estimated from the lower one alone.",)
     return "none", ("No scatter window: scatter was not corrected, activities are too high by its share.",)
+
+
+def calibrated(case: Case, nuclide: Nuclide, loaded: Sequence[LoadedScan]) -> Case:
+    """The case with sensitivity and dead time from its calibration record, where it names one and gives none itself.
+
+    Raises
+    ------
+    MissingDataError
+        The record holds nothing for this nuclide, collimator and window, or the day of the scan is not known.
+    """
+    raw = [scan for scan in loaded if scan.beds]
+    if case.camera.record is None or case.camera.sensitivity_cps_per_bq is not None or not raw:
+        return case
+    path = case.folder / case.camera.record
+    found = [_factor(case, nuclide, scan.beds[0], path) for scan in raw]
+    values = {factor.calibration.sensitivity_cps_per_bq for factor in found}
+    if len(values) > 1:
+        raise InputError(
+            f"{path.name} gives {len(values)} sensitivities for the days of the scans; a case takes one. Give it as "
+            "camera: sensitivity_cps_per_MBq."
+        )
+    first = found[0]
+    camera = replace(
+        case.camera,
+        sensitivity_cps_per_bq=first.calibration.sensitivity_cps_per_bq,
+        sensitivity_relative_uncertainty=first.calibration.relative_uncertainty,
+        dead_time_s=case.camera.dead_time_s or first.calibration.dead_time_s,
+    )
+    told = (
+        f"Sensitivity from {path.name}, {first.rule} of entry {', '.join(first.numbers)}.",
+        *(w for factor in found for w in factor.warnings),
+    )
+    return replace(case, camera=camera, warnings=(*case.warnings, *dict.fromkeys(told)))
+
+
+def _factor(case: Case, nuclide: Nuclide, bed: Projections, path: Path) -> FactorInForce:
+    if bed.start_time is None:
+        raise MissingDataError(
+            f"The scan carries no date, so {path.name} cannot say which calibration held; give camera: "
+            "sensitivity_cps_per_MBq."
+        )
+    energy = photopeaks_mev(case, nuclide, bed)[0]
+    window = bed.windows[classify_windows(bed.windows, energy).peak]
+    return factor_in_force(
+        read_record(path),
+        nuclide=nuclide.name,
+        collimator=(bed.equipment.collimator or case.camera.collimator or "").strip(),
+        window_mev=(window.lower_mev, window.upper_mev),
+        at=bed.start_time.date(),
+    )

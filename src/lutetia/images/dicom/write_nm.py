@@ -133,7 +133,7 @@ def write_nm_recon(
     Parameters
     ----------
     volume : Volume
-        [Bq/mL], or [counts], at least 0.
+        [Bq/mL], [counts] or [counts/s], at least 0.
     path : Path
     identity : Identity
     nuclide : str
@@ -161,9 +161,13 @@ def write_nm_recon(
         When the file exists or cannot be written.
     """
     volume = right_handed(volume)
-    unit = {"Bq/mL": Code("Bq/ml", "UCUM", "Bq/ml"), "counts": Code("{counts}", "UCUM", "counts")}.get(volume.unit)
+    unit = {
+        "Bq/mL": Code("Bq/ml", "UCUM", "Bq/ml"),
+        "counts": Code("{counts}", "UCUM", "counts"),
+        "counts/s": Code("{counts}/s", "UCUM", "counts per second"),
+    }.get(volume.unit)
     if unit is None:
-        raise GridError(f"A reconstructed SPECT needs a volume in Bq/mL or counts, got {volume.unit}.")
+        raise GridError(f"A reconstructed SPECT needs a volume in Bq/mL, counts or counts/s, got {volume.unit}.")
     stored, step = to_uint16(volume.values, f"Reconstructed SPECT ({volume.unit})")
     seed = f"{acquisition_time}|{description}|{digest(stored, volume.grid.affine)}"
     ds = new_object(

@@ -20,7 +20,7 @@ from lutetia.images.dicom.nm_static import PlanarImage, read_nm_static
 from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import linear_attenuation_per_cm
 from lutetia.physics.materials import material
-from lutetia.physics.nuclides import detectable_photopeaks, nuclide
+from lutetia.physics.nuclides import nuclide
 from lutetia.recon.bed import BedReconstruction, ReconSettings
 from lutetia.recon.calibrate.conditions import Conditions, Source
 from lutetia.recon.calibrate.sensitivity import (
@@ -34,10 +34,10 @@ from lutetia.recon.calibrate.sensitivity import (
 from lutetia.recon.calibrate.tables import sha256_of
 from lutetia.recon.camera import read_camera
 from lutetia.recon.channels import Progress
+from lutetia.recon.lines import photopeak_of
 from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
 from lutetia.recon.recovery import count_uncertainty, region_means
-from lutetia.recon.scatter import ScatterMethod, classify_windows, describe, estimate_scatter
-from lutetia.units import KEV_PER_MEV
+from lutetia.recon.scatter import ScatterMethod, classify_windows, estimate_scatter
 
 PlanarScatter = Literal["auto", "tew", "dew", "none"]
 
@@ -189,25 +189,6 @@ def attenuation_in_source(
             f"Attenuation in {depth_mm:g} mm of source was corrected by {100 * (1 / share - 1):.1f} %; its uncertainty was "
             f"assumed to be {100 * assumed:.1f} %.",
         ),
-    )
-
-
-def photopeak_of(nuclide_name: str, windows: Sequence[EnergyWindow]) -> float:
-    """The strongest photon line that has a window. [MeV]
-
-    Raises
-    ------
-    MissingDataError
-        No window holds a line of the nuclide.
-    """
-    lines = detectable_photopeaks(nuclide_name)
-    for line in lines:
-        if any(w.lower_mev < line.energy_mev < w.upper_mev for w in windows):
-            return line.energy_mev
-    peaks = ", ".join(f"{line.energy_mev * KEV_PER_MEV:.0f}" for line in lines)
-    raise MissingDataError(
-        f"No energy window holds a photopeak of {nuclide_name} ({peaks or 'none'} keV); there are {describe(windows)}. "
-        "Check the nuclide, or name the photopeak (--photopeak-keV)."
     )
 
 

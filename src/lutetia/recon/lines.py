@@ -1,0 +1,70 @@
+"""Photon lines of a nuclide as a gamma camera meets them: which has a window, which scatter into it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from lutetia.errors import MissingDataError
+from lutetia.images.acquisition import EnergyWindow
+from lutetia.physics.nuclides import detectable_photopeaks, nuclide
+from lutetia.recon.scatter import describe
+from lutetia.recon.scatter_model import HIGHEST_MEV, LOWEST_MEV, Emission
+from lutetia.units import KEV_PER_MEV
+
+LEAST_RELATIVE_YIELD: Final = 0.01
+"""Lines of less than this share of the imaged line's yield are left out of the scatter."""
+SAME_LINE: Final = 0.03
+"""Lines closer than this share of their energy are one to a camera."""
+
+
+def photopeak_of(nuclide_name: str, windows: Sequence[EnergyWindow]) -> float:
+    """The strongest photon line that has a window. [MeV]
+
+    Raises
+    ------
+    MissingDataError
+        No window holds a line of the nuclide.
+    """
+    lines = detectable_photopeaks(nuclide_name)
+    for line in lines:
+        if any(w.lower_mev < line.energy_mev < w.upper_mev for w in windows):
+            return line.energy_mev
+    peaks = ", ".join(f"{line.energy_mev * KEV_PER_MEV:.0f}" for line in lines)
+    raise MissingDataError(
+        f"No energy window (0054,0012) covers a photopeak of {nuclide_name} ({peaks or 'none'} keV); there are "
+        f"{describe(windows)}. Check the nuclide, or name the photopeak (--photopeak-keV)."
+    )
+
+
+def emissions_of(nuclide_name: str, photopeak_mev: float, windows: Sequence[EnergyWindow]) -> tuple[Emission, ...]:
+    """Lines that a nuclide's photons in any of the windows can come from, their yields relative to the photopeak's.
+
+    Lines too near to be told apart are one, with their mean energy; those below all windows cannot scatter into them.
+
+    Raises
+    ------
+    MissingDataError
+        The nuclide has no line at the photopeak.
+    """
+    lowest = min(w.lower_mev for w in windows)
+    groups: list[list[tuple[float, float]]] = []
+    for line in sorted(nuclide(nuclide_name).photon_lines, key=lambda line: line.energy_mev):
+        if not max(lowest, 1.1 * LOWEST_MEV) <= line.energy_mev <= HIGHEST_MEV:
+            continue
+        pair = (line.energy_mev, line.yield_per_decay)
+        if groups and line.energy_mev < (1 + SAME_LINE) * groups[-1][0][0]:
+            groups[-1].append(pair)
+        else:
+            groups.append([pair])
+    joined = [(sum(e * y for e, y in g) / sum(y for _, y in g), sum(y for _, y in g)) for g in groups]
+    own = min(joined, key=lambda line: abs(line[0] - photopeak_mev), default=None)
+    if own is None or abs(own[0] - photopeak_mev) > SAME_LINE * photopeak_mev:
+        known = ", ".join(f"{e * KEV_PER_MEV:.0f}" for e, _ in joined)
+        raise MissingDataError(
+            f"{nuclide_name} has no photon line at {photopeak_mev * KEV_PER_MEV:.0f} keV; its lines above the lowest "
+            f"window are at {known or 'none'} keV."
+        )
+    kept = [line for line in joined if line is own or line[1] >= LEAST_RELATIVE_YIELD * own[1]]
+    return tuple(
+        Emission(energy_mev=photopeak_mev if line is own else line[0], relative_yield=line[1] / own[1])
+        for line in kept
+    )
