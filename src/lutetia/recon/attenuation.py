@@ -33,44 +33,24 @@ def covered_voxels(inner: Grid, outer: Grid) -> NDArray[np.bool_]:
     return covered
 
 
-def attenuation_map(
-    image: Volume, grid: Grid, photopeak_mev: float, emission: NDArray[np.floating]
-) -> tuple[Volume, tuple[str, ...]]:
-    """Linear attenuation at the photopeak on the SPECT grid, from a CT [HU] or from a map [1/cm].
-
-    Parameters
-    ----------
-    image : CT in HU (averaged onto the grid, then converted) or attenuation in 1/cm (averaged)
-    grid : the SPECT grid
-    photopeak_mev : photon energy. [MeV]
-    emission : (views, rows, columns) counts, to weigh what the CT does not cover
-
-    Raises
-    ------
-    GridError
-        The image covers less than LEAST_COVERAGE of the emission.
-    InputError
-        Another unit.
-    """
-    mu = attenuation_on(image, grid, photopeak_mev)
-    covered = covered_voxels(grid, image.grid)
-    share = covered_emission(covered, emission)
+def require_coverage(ct: Grid, grid: Grid, emission: NDArray[np.floating]) -> tuple[str, ...]:
+    """Warning where a CT covers less than all of the emission; GridError where it covers too little."""
+    share = covered_emission(covered_voxels(grid, ct), emission)
     if share < LEAST_COVERAGE:
         raise GridError(
-            f"The CT does not cover the SPECT: it holds {share:.0%} of the emission (z {_extent(image.grid)} "
+            f"The CT does not cover the SPECT: it holds {share:.0%} of the emission (z {_extent(ct)} "
             f"against {_extent(grid)} mm); expected at least {LEAST_COVERAGE:.0%}. Check the pairing."
         )
-    warnings: tuple[str, ...] = ()
     if share < FULL_COVERAGE:
-        warnings = (f"The CT covers {share:.1%} of the SPECT emission; air was assumed elsewhere.",)
-    return mu, warnings
+        return (f"The CT covers {share:.1%} of the SPECT emission; air was assumed elsewhere.",)
+    return ()
 
 
 def attenuation_on(image: Volume, grid: Grid, photopeak_mev: float) -> Volume:
     """Linear attenuation on any grid from a CT [HU] or a map [1/cm]; air where there is no image. [1/cm]"""
     if image.unit not in ("HU", "1/cm"):
         raise InputError(f"Attenuation from an image in {image.unit!r}; expected a CT in 'HU' or a map in '1/cm'.")
-    averaged = average_onto(image, grid)
+    averaged = image if image.grid is grid or image.grid == grid else average_onto(image, grid)
     if image.unit == "1/cm":
         return averaged
     return averaged.with_values(linear_attenuation_from_hu(averaged.values, photopeak_mev), "1/cm")

@@ -27,6 +27,7 @@ from lutetia.recon.peaks import (
     sound_views,
     usable_pixels,
     with_weights,
+    without_dark_rows,
 )
 from lutetia.recon.projector import Projector
 from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles
@@ -182,7 +183,9 @@ def reconstruct_bed_in_detail(
     _require(ct, peaks, settings)
     if not settings.resolution:
         peaks = [replace(peak, camera=None) for peak in peaks]
+    count_rate = _count_rate_cps(projections)
     projections, told = sound_views(projections)
+    projections = without_dark_rows(projections)
     windows, more = peak_windows(
         projections, ct if settings.attenuation else None, peaks, scatter=settings.scatter, device=settings.device
     )
@@ -206,7 +209,7 @@ def reconstruct_bed_in_detail(
         motion=motion,
         start_time=projections.start_time,
         duration_s=projections.duration_s,
-        count_rate_cps=_count_rate_cps(projections),
+        count_rate_cps=count_rate,
         warnings=tuple(dict.fromkeys((*projections.warnings, *told, *more, *extra, *motion.warnings()))),
     )
 

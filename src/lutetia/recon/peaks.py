@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import EnergyWindow, Projections
+from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
-from lutetia.recon.attenuation import activity_support, attenuation_map
+from lutetia.recon.attenuation import activity_support, attenuation_on, require_coverage
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Part
 from lutetia.recon.cuda import Device, on_device
@@ -24,6 +25,7 @@ DARK_SHARE: Final = 1e-3
 """A row of the detector with less than this share of the fullest row's counts is dark."""
 HALF_LIT_ROWS: Final = 3
 """Rows between dark and full ones at the edge of a detector (seen on a GE Discovery 670: 0.1, 1, 25, 60 %)."""
+MARGIN_ROWS: Final = 8
 EMPTY_SHARE: Final = 0.02
 """A view with less than this share of the usual counts was not taken."""
 WIDE_GAP: Final = 2.5
@@ -118,6 +120,18 @@ def _gaps(angle_rad: NDArray[np.float64]) -> tuple[str, ...]:
     )
 
 
+def without_dark_rows(projections: Projections) -> Projections:
+    """Projections without most of the rows that are dark at both ends alike: there is nothing to reconstruct from.
+
+    MARGIN_ROWS of them stay, for the response reaches out there.
+    """
+    rows = np.flatnonzero(usable_pixels(projections).any(axis=1))
+    cut = int(rows[0]) - MARGIN_ROWS
+    if cut <= 0:
+        return projections
+    return replace(projections, counts=np.ascontiguousarray(projections.counts[:, :, cut:-cut]))
+
+
 def usable_pixels(projections: Projections) -> NDArray[np.bool_]:
     """Detector pixels (rows, columns) inside the part that counts.
 
@@ -159,15 +173,16 @@ def peak_windows(
     support: NDArray[np.bool_] | None = None
     found: list[PeakWindow] = []
     warnings: tuple[str, ...] = ()
+    averaged = None if ct is None else average_onto(ct, orbit.grid())
     for peak in peaks:
         roles = classify_windows(projections.windows, peak.energy_mev)
         window, counts = projections.windows[roles.peak], projections.counts[roles.peak]
         if not np.any(counts > 0):
             raise InputError("The projections of the peak window hold no counts; check the window and the file.")
         mu = None
-        if ct is not None:
-            mu, told = attenuation_map(ct, orbit.grid(), peak.energy_mev, counts)
-            warnings += told
+        if ct is not None and averaged is not None:
+            warnings += require_coverage(ct.grid, orbit.grid(), counts)
+            mu = attenuation_on(averaged, orbit.grid(), peak.energy_mev)
         if support is None:
             support = activity_support(orbit.grid(), orbit, counts, mu)
         system = spect_system(orbit=orbit, camera=peak.camera, attenuation=mu, support=support, usable=usable)

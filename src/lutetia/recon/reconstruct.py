@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lutetia.errors import InputError
 from lutetia.images.acquisition import Projections
 from lutetia.images.volume import Volume
-from lutetia.recon.attenuation import attenuation_on
 from lutetia.recon.bed import BedReconstruction, ReconSettings, reconstruct_bed_in_detail
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Progress
@@ -89,7 +88,8 @@ def reconstruct_time_point(
     volumes = tuple(join_beds(done, [bed.volumes[n].values for bed in done]) for n in range(len(done[0].volumes)))
     mu = None
     if settings.attenuation and ct is not None:
-        mu = attenuation_on(ct, volumes[0].grid, peaks[0].energy_mev)
+        maps = [bed.attenuation for bed in done if bed.attenuation is not None]
+        mu = maps[0] if len(maps) == 1 else stitch(maps)
     starts = [bed.start_time for bed in beds if bed.start_time is not None]
     return Reconstruction(
         volumes=volumes,

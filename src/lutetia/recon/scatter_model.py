@@ -208,18 +208,19 @@ def _averaged(
     n_rows: int,
 ) -> NDArray[np.float32]:
     """Mean over cells centred on the axis of rotation, (y, x, z); air outside."""
-    sums = np.zeros((n_columns, n_columns, n_rows), np.float64)
-    number = np.zeros_like(sums)
-    grid = source.grid
-    index = []
-    for axis, n in ((1, n_columns), (0, n_columns), (2, n_rows)):
-        place = grid.origin_mm[axis] + np.arange(grid.size[axis]) * grid.spacing_mm[axis] - orbit.centre_mm[axis]
-        index.append(np.floor(place / cell[axis] + 0.5 * n + 1e-6).astype(int))
-    inside = [(i >= 0) & (i < n) for i, n in zip(index, sums.shape, strict=True)]
-    where = np.ix_(*(i[ok] for i, ok in zip(index, inside, strict=True)))
-    np.add.at(sums, where, values[np.ix_(*inside)])
-    np.add.at(number, where, 1.0)
-    return np.asarray(np.maximum(sums / np.maximum(number, 1.0), 0.0), dtype=np.float32)
+    mean = np.asarray(values, dtype=np.float32)
+    for axis, (along, n) in enumerate(((1, n_columns), (0, n_columns), (2, n_rows))):
+        grid = source.grid
+        place = (
+            grid.origin_mm[along] + np.arange(grid.size[along]) * grid.spacing_mm[along] - orbit.centre_mm[along]
+        )
+        index = np.floor(place / cell[along] + 0.5 * n + 1e-6).astype(int)
+        weights = np.zeros((n, index.size), np.float32)
+        inside = (index >= 0) & (index < n)
+        weights[index[inside], np.flatnonzero(inside)] = 1.0
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1.0)
+        mean = np.moveaxis(np.tensordot(weights, mean, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(np.maximum(mean, 0.0), dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -120,7 +120,9 @@ def test_what_the_file_does_not_say_is_asked_for(write_static):
         planar_from_files(bare, SOURCE, names=NO_NAMES)
     named = planar_from_files(bare, SOURCE, names=Names(camera="Camera 1", collimator="LEHR"))
     assert named.conditions.describe().startswith("Camera 1, LEHR")
-    with pytest.raises(MissingDataError, match=r"No energy window holds a photopeak of Tc-99m \(141 keV\)"):
+    with pytest.raises(
+        MissingDataError, match=r"No energy window \(0054,0012\) covers a photopeak of Tc-99m \(141 keV\)"
+    ):
         planar_from_files(bare, replace(SOURCE, nuclide="Tc-99m"), names=NO_NAMES)
     with pytest.raises(InputError, match="head 3 of 1"):
         planar_from_files(bare, SOURCE, names=NO_NAMES, head=3)

@@ -21,6 +21,14 @@ ROUNDED_MM: Final = 0.2
 GAP: Final = 0.4
 """Share of the slice distance by which a missing slice is surely seen; among three it puts them off by one half."""
 
+USED: Final = (
+    "SOPClassUID", "Modality", "SeriesInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
+    "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelData",
+)  # fmt: skip
+"""Attributes of a slice that are read; decoding all the others takes longer than the pixels."""
+
 SHARED: Final = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6}
 """What the slices of a series have in common, and how many numbers that is."""
 
@@ -136,7 +144,7 @@ def read_ct(files: Sequence[Path]) -> Volume:
     """
     if not files:
         raise DicomError("A CT series without files.")
-    datasets = [open_dicom(path) for path in files]
+    datasets = [open_dicom(path, only=USED) for path in files]
     names = [path.name for path in files]
     for dataset, name in zip(datasets, names, strict=True):
         slope, unit = number(dataset, "RescaleSlope"), str(dataset.get("RescaleType") or "HU")
@@ -150,8 +158,8 @@ def read_ct(files: Sequence[Path]) -> Volume:
     grid, order = slice_stack(datasets, names)
     values = np.empty(grid.shape, np.float32)
     for k, i in enumerate(order):
-        stored = np.asarray(pixels(datasets[i], files[i]), dtype=np.float32)
-        values[k] = stored * np.float32(datasets[i].RescaleSlope) + np.float32(datasets[i].RescaleIntercept)
+        np.multiply(pixels(datasets[i], files[i]), np.float32(datasets[i].RescaleSlope), out=values[k])
+        values[k] += np.float32(datasets[i].RescaleIntercept)
         datasets[i].clear()
     # scanners mark what lies outside the reconstructed circle by values such as -3024
-    return Volume(grid=grid, values=np.maximum(values, np.float32(AIR_HU)), unit="HU")
+    return Volume(grid=grid, values=np.maximum(values, np.float32(AIR_HU), out=values), unit="HU")

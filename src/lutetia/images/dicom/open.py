@@ -13,8 +13,8 @@ from pydicom.sequence import Sequence as Items
 from lutetia.errors import DicomError
 
 
-def open_dicom(path: Path) -> FileDataset:
-    """Read one file whole; elements that cannot be decoded are dropped, and so count as missing.
+def open_dicom(path: Path, *, only: Sequence[str] | None = None) -> FileDataset:
+    """Read one file whole, or some of its attributes; those that cannot be decoded are dropped and count as missing.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def open_dicom(path: Path) -> FileDataset:
         It is no DICOM, or cannot be read.
     """
     try:
-        dataset = pydicom.dcmread(path)
+        dataset = pydicom.dcmread(path, specific_tags=None if only is None else list(only))
     except Exception as error:  # a broken header makes the parser raise whatever it likes
         raise DicomError(f"{path.name}: not readable as DICOM ({type(error).__name__}).") from error
     drop_undecodable(dataset)
