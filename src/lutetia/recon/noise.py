@@ -145,25 +145,26 @@ def propagated_noise(
     names = tuple(regions)
     sums = np.array([float(np.vdot(own[image].to_native(regions[n]), course[-1][image])) for n in names])
     shape = (len(channels), *channels[0].counts.shape)
-    sensitivity, by_counts, by_scatter = {}, np.zeros(len(names)), np.zeros(len(names))
-    for number, name in enumerate(names):
+    followed = []
+    for name in names:
         weights = [np.zeros_like(x) for x in course[-1]]
         weights[image] = own[image].to_native(regions[name])
-        to_counts, to_scatter = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for step in range(len(course) - 2, -1, -1):
-            k = step % len(groups)
-            _back_step(
-                groups[k], inverse[k], course[step], course[step + 1], weights, scratch, to_counts, to_scatter
+        followed.append(
+            _Followed(
+                weights=weights, to_counts=np.zeros(shape, np.float32), to_scatter=np.zeros(shape, np.float32)
             )
-        measured = np.stack([channel.counts for channel in channels])
-        by_counts[number] = float((to_counts.astype(np.float64) ** 2 * measured).sum())
-        if scatter_variance is not None:
-            by_scatter[number] = float(
-                (to_scatter.astype(np.float64) ** 2 * np.stack(list(scatter_variance))).sum()
-            )
-        sensitivity[name] = to_counts
+        )
+    for step in range(len(course) - 2, -1, -1):
+        k = step % len(groups)
+        _back_step(groups[k], inverse[k], course[step], course[step + 1], followed, scratch)
         if progress is not None:
-            progress(f"Noise of {name}", (number + 1) / len(names))
+            progress("Counting uncertainty", 1.0 - step / (len(course) - 1))
+    measured = np.stack([channel.counts for channel in channels])
+    by_counts = np.array([_sum_of_squares(f.to_counts, measured) for f in followed])
+    by_scatter = np.zeros(len(names))
+    if scatter_variance is not None:
+        by_scatter = np.array([_sum_of_squares(f.to_scatter, np.stack(list(scatter_variance))) for f in followed])
+    sensitivity = {name: f.to_counts for name, f in zip(names, followed, strict=True)}
     return PropagatedNoise(
         regions=names, sums=sums, by_counts=by_counts, by_scatter=by_scatter, sensitivity=sensitivity
     )
@@ -190,28 +191,43 @@ def _course(
     return course
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Followed:
+    """A region on its way back: weights on the native images, derivatives by counts and by scatter so far."""
+
+    weights: list[NDArray[np.float32]]
+    to_counts: NDArray[np.float32]
+    to_scatter: NDArray[np.float32]
+
+
+def _sum_of_squares(derivative: NDArray[np.float32], variance: NDArray[np.floating]) -> float:
+    return float(np.sum(derivative.astype(np.float64) ** 2 * variance))
+
+
 def _back_step(
     group: Subset, inverse: Sequence[NDArray[np.float32]], before: Sequence[NDArray[np.float32]],
-    after: Sequence[NDArray[np.float32]], weights: list[NDArray[np.float32]], scratch: NDArray[np.float32],
-    to_counts: NDArray[np.float32], to_scatter: NDArray[np.float32],
+    after: Sequence[NDArray[np.float32]], followed: Sequence[_Followed], scratch: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Weights on the images after a step become weights on those before it, and on the counts (added)."""
-    moved = [x * n * g for x, n, g in zip(before, inverse, weights, strict=True)]
-    back = []
+    per_seen, ratios = [], []
     for k, measured in enumerate(group.measured):
         expected = group.expected(before, k)
-        seen = group.expected(moved, k) - group.additive[k]
         # as in ratio(): bins without counts take no part, and nothing is divided by nearly nothing
-        floor = np.float32(1e-6 * float(expected.max()))
-        per_count = np.where(measured > 0, seen / np.maximum(expected, floor), np.float32(0))
-        per_scatter = -ratio(measured, expected) * per_count
-        to_counts[k, group.views] += np.swapaxes(per_count[:, :, ::-1], 1, 2)
-        to_scatter[k, group.views] += np.swapaxes(per_scatter[:, :, ::-1], 1, 2)
-        back.append(per_scatter)
-    for n, slope in enumerate(group.back(back, scratch)):
-        same = np.zeros_like(slope)
-        np.divide(after[n], before[n], out=same, where=before[n] > 0)
-        weights[n] = same * weights[n] + slope
+        floor = np.float32(1e-6 * max(float(expected.max()), 1e-30))
+        per_seen.append(np.where(measured > 0, 1 / np.maximum(expected, floor), np.float32(0)))
+        ratios.append(ratio(measured, expected))
+    same = [np.divide(a, b, out=np.zeros_like(a), where=b > 0) for a, b in zip(after, before, strict=True)]
+    for region in followed:
+        moved = [x * n * g for x, n, g in zip(before, inverse, region.weights, strict=True)]
+        back = []
+        for k in range(len(ratios)):
+            per_count = (group.expected(moved, k) - group.additive[k]) * per_seen[k]
+            per_scatter = -ratios[k] * per_count
+            region.to_counts[k, group.views] += np.swapaxes(per_count[:, :, ::-1], 1, 2)
+            region.to_scatter[k, group.views] += np.swapaxes(per_scatter[:, :, ::-1], 1, 2)
+            back.append(per_scatter)
+        for n, slope in enumerate(group.back(back, scratch)):
+            region.weights[n] = same[n] * region.weights[n] + slope
 
 
 def counting_replicates(

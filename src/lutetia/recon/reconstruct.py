@@ -116,10 +116,11 @@ def join_beds(beds: Sequence[BedReconstruction], images: Sequence[NDArray[np.flo
     ]
     if len(volumes) == 1:
         return volumes[0]
-    return stitch(volumes, [_usable_slices(bed) for bed in beds])
+    return stitch(volumes, [usable_slices(bed) for bed in beds])
 
 
-def _usable_slices(bed: BedReconstruction) -> NDArray[np.bool_]:
+def usable_slices(bed: BedReconstruction) -> NDArray[np.bool_]:
+    """Slices (nz,) of a bed that its detector saw, without those at its ends."""
     seen = np.flatnonzero(np.max(bed.system.usable, axis=1)[::-1])
     usable = np.zeros(bed.volume.grid.size[2], bool)
     usable[seen[0] + EDGE_SLICES : seen[-1] + 1 - EDGE_SLICES] = True

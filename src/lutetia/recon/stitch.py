@@ -69,14 +69,18 @@ def stitch(volumes: Sequence[Volume], usable_slices: Sequence[NDArray[np.bool_]]
         raise InputError("A bed has no usable slice; leave it out.")
     grid = stitched_grid([v.grid for v in volumes])
     total = np.zeros(grid.shape, np.float32)
-    weight = np.zeros(grid.size[2], np.float64)
-    for volume, slices in zip(volumes, usable, strict=True):
-        w = _placed_weights(volume.grid, grid, slices)
-        total += place_onto(volume.values, volume.grid, grid) * w[:, None, None].astype(np.float32)
-        weight += w
-    seen = weight > 0
-    total[seen] /= weight[seen, None, None].astype(np.float32)
+    for volume, share in zip(volumes, bed_shares([v.grid for v in volumes], usable, grid), strict=True):
+        total += place_onto(volume.values, volume.grid, grid) * share[:, None, None].astype(np.float32)
     return Volume(grid=grid, values=total, unit=volumes[0].unit)
+
+
+def bed_shares(
+    grids: Sequence[Grid], usable_slices: Sequence[NDArray[np.bool_]], target: Grid
+) -> list[NDArray[np.float64]]:
+    """Share (nz,) of each bed in every slice of the stitched image; they add to 1 where any bed is usable."""
+    weights = [_placed_weights(grid, target, usable) for grid, usable in zip(grids, usable_slices, strict=True)]
+    total = np.sum(weights, axis=0)
+    return [np.divide(w, total, out=np.zeros_like(w), where=total > 0) for w in weights]
 
 
 def place_onto(values: NDArray[np.float32], source: Grid, target: Grid) -> NDArray[np.float32]:

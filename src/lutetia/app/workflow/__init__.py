@@ -10,7 +10,7 @@ from lutetia.app.report.content import ReportContent
 from lutetia.app.workflow.delineate import choose_reference, contour_sources, find_regions, register_scans
 from lutetia.app.workflow.doses import dose_maps, region_results, registered_time_points
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
-from lutetia.app.workflow.measure import curves_of, fit_all, measure_scan
+from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
 from lutetia.app.workflow.output import finished_folder, refuse_unsafe_output
 from lutetia.app.workflow.quantify import QuantifiedScan, calibrated, quantify_scan
 from lutetia.app.workflow.summary import checklist_of, methods_of, provenance_of, scan_summaries
@@ -70,10 +70,7 @@ def run_case(
     registrations = register_scans(case, loaded, reference, progress=_part(progress, 0.45, 0.55))
     regions = find_regions(case, scans[reference], sources, progress=_part(progress, 0.55, 0.58))
     step = _part(progress, 0.58, 0.85)
-    measured = []
-    for number, (scan, moved) in enumerate(zip(scans, registrations, strict=True)):
-        step(f"Measuring {scan.loaded.label}", number / len(scans))
-        measured.append(measure_scan(case, scan, regions, moved, registered=len(scans) > 1, progress=progress))
+    measured = measure_scans(case, scans, regions, registrations, reference, progress=step)
     curves = curves_of(scans, measured)
     fits, unfitted = fit_all(case, element, curves, regions)
     progress("Absorbed dose", 0.86)

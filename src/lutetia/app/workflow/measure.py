@@ -25,7 +25,7 @@ from lutetia.kinetics.single_time import (
     time_integrated_activity_known_half_life,
 )
 from lutetia.physics.nuclides import Nuclide
-from lutetia.recon.recovery import count_uncertainty, recovery_by_reprojection, region_means
+from lutetia.recon.recovery import count_uncertainty, counting_uncertainty, recovery_by_reprojection, region_means
 
 Progress = Callable[[str, float], None]
 Occupancy = dict[str, NDArray[np.float32]]
@@ -35,6 +35,8 @@ LEAST_IN_FIELD: Final = 0.5
 """A region of which less than this share lies in the field of view is not measured."""
 REPEATABILITY: Final = 0.01
 """Relative spread between scans that no other term covers (uniformity, stability of the camera)."""
+USUAL_EXCESS: Final = 2.0
+"""Of regions that the scan from which the excess is taken does not show; 1.5 to 2 were seen."""
 REGISTRATION_MM: Final = 1.0
 """Standard uncertainty of the displacement between registered scans."""
 
@@ -50,11 +52,15 @@ class RegionActivity:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ScanMeasurement:
-    """All regions of one scan on its own grid."""
+    """All regions of one scan on its own grid.
+
+    ``noise_excess``: counting uncertainty of a region's sum over the least possible one (Fisher information).
+    """
 
     occupancy: Occupancy
     regions: Mapping[str, RegionActivity]
     warnings: tuple[str, ...]
+    noise_excess: Mapping[str, float]
 
 
 def occupancy_of(regions: Regions, scan: QuantifiedScan, registration: Registration) -> Occupancy:
@@ -80,6 +86,26 @@ def occupancy_of(regions: Regions, scan: QuantifiedScan, registration: Registrat
     return occupancy
 
 
+def measure_scans(
+    case: Case,
+    scans: Sequence[QuantifiedScan],
+    regions: Regions,
+    registrations: Sequence[Registration],
+    reference: int,
+    *,
+    progress: Progress,
+) -> list[ScanMeasurement]:
+    """All scans, the reference first, whose counting uncertainty tells how far the others' lies above the least."""
+    done: dict[int, ScanMeasurement] = {}
+    for number, i in enumerate([reference, *(i for i in range(len(scans)) if i != reference)]):
+        progress(f"Measuring {scans[i].loaded.label}", number / len(scans))
+        done[i] = measure_scan(
+            case, scans[i], regions, registrations[i], registered=len(scans) > 1,
+            noise_excess=done[reference].noise_excess or None if number else None, progress=progress,
+        )  # fmt: skip
+    return [done[i] for i in range(len(scans))]
+
+
 def measure_scan(
     case: Case,
     scan: QuantifiedScan,
@@ -87,12 +113,14 @@ def measure_scan(
     registration: Registration,
     *,
     registered: bool,
+    noise_excess: Mapping[str, float] | None = None,
     progress: Progress,
 ) -> ScanMeasurement:
     """Activity of each region of one scan.
 
     Where the image was reconstructed here, each mean is divided by what the reconstruction makes of a uniform region
-    (partial-volume correction), and counting uncertainty is that of the projections.
+    (partial-volume correction). Counting uncertainty is propagated through the reconstruction, or, with the
+    ``noise_excess`` of another scan of the same patient, that many times the Fisher bound, which is quick.
     """
     occupancy = occupancy_of(regions, scan, registration)
     voxel_ml = scan.image.grid.voxel_ml
@@ -116,6 +144,11 @@ def measure_scan(
             found = recovery_by_reprojection(scan.reconstruction, seen, means, iterations=2)
             recovery, means = dict(found.measured_over_true), dict(found.corrected)
         counting = count_uncertainty(scan.reconstruction, seen, means)
+        if noise_excess is None:
+            progress(f"Counting uncertainty of {scan.loaded.label}", 0.5)
+            propagated = counting_uncertainty(scan.reconstruction, seen)
+            noise_excess = {n: max(propagated[n] / counting[n], 1.0) for n in seen if 0 < counting[n] < math.inf}
+        counting = {n: u * noise_excess.get(n, USUAL_EXCESS) for n, u in counting.items()}
     progress(f"Measured {scan.loaded.label}", 1.0)
     motion = _motion(regions) if registered else {}
     return ScanMeasurement(
@@ -129,6 +162,7 @@ def measure_scan(
             for name in seen
         },
         warnings=tuple(warnings),
+        noise_excess=noise_excess or {},
     )
 
 
