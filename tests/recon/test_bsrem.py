@@ -14,7 +14,7 @@ from lutetia.recon.projector import spect_system
 from .conftest import cylinder_mu, make_orbit, positions_mm
 
 CAMERA = Camera(name="test", intrinsic_fwhm_mm=3.8, intercept_mm=3.0, slope=0.055)
-STRENGTH = 0.05
+STRENGTH = 0.2
 
 
 def value_and_gradient(image, support, *, edge, floor, spacing=(4.8, 4.8, 3.0)):
@@ -59,11 +59,13 @@ def test_the_penalty_is_its_formula_and_its_gradient_the_slope(edge):
 @pytest.fixture(scope="module")
 def noisy():
     """A hot sphere in a cylinder, 16 views, with counts and a little scatter."""
-    orbit = make_orbit(np.arange(16) * 22.5, n=16, rows=12, pixel_mm=(6.0, 6.0), radius_mm=80.0, seconds=4.0)
+    orbit = make_orbit(np.arange(16) * 22.5, n=16, rows=8, pixel_mm=(6.0, 6.0), radius_mm=80.0, seconds=16.0)
     mu = cylinder_mu(orbit.grid(), orbit, 36.0, 0.13)
     system = spect_system(orbit=orbit, camera=CAMERA, attenuation=mu)
     x, y, z = positions_mm(orbit.grid())
-    truth = ((x**2 + y**2 < 36**2) * (np.abs(z) < 18) + 4.0 * ((x - 12) ** 2 + y**2 + z**2 < 10**2)).astype(np.float32)
+    truth = ((x**2 + y**2 < 36**2) * (np.abs(z) < 12) + 4.0 * ((x - 12) ** 2 + y**2 + z**2 < 10**2)).astype(
+        np.float32
+    )
     expected = system.forward(truth) + 1.0
     counts = np.random.default_rng(2).poisson(expected).astype(np.float32)
     return Channel(counts=counts, additive=np.ones_like(counts), parts=(Part(system=system),)), truth
@@ -82,7 +84,9 @@ def objective(channel, strength, edge=2.0):
         image = np.zeros(sensitivity.shape, np.float32)
         image[seen] = flat
         expected = system.project(image, views).astype(float) + s
-        value, slope = value_and_gradient(image, system.support, edge=edge, floor=floor, spacing=system.grid.spacing_mm)
+        value, slope = value_and_gradient(
+            image, system.support, edge=edge, floor=floor, spacing=system.grid.spacing_mm
+        )
         likelihood = float((y * np.log(expected) - expected).sum())
         gradient = system.backproject((y / expected).astype(np.float32), views) - sensitivity - beta * slope
         return beta * value - likelihood, -gradient[seen].astype(float)
@@ -125,9 +129,9 @@ def test_the_maximum_is_that_of_another_optimiser(noisy, best, converged):
     of, seen = objective(channel, STRENGTH)
     value = lambda image: -of(channel.parts[0].system.to_native(image)[seen].astype(float), 1e-6)[0]  # noqa: E731
     for found in converged:
-        # law: one maximum; within half a unit of log-likelihood no two images differ by what counts can tell
-        assert value(found.image) > value(best) - 0.5
-        assert apart(found.image, best) < 0.015
+        # law: one maximum; 150 iterations with shrinking steps come within 5 units of a log-likelihood of 360000
+        assert value(found.image) > value(best) - 5
+        assert apart(found.image, best) < 0.01
 
 
 def test_the_maximum_does_not_depend_on_the_subsets(converged):
@@ -168,12 +172,19 @@ def test_without_a_penalty_it_is_maximum_likelihood(noisy):
 
 
 def test_stronger_penalties_are_smoother(noisy):
-    channel, truth = noisy
-    spread = [
-        penalised_likelihood([channel], Penalty(strength=s), iterations=20, subsets=4).image[truth == 1.0].std()
-        for s in (0.0, 0.02, 0.2)
+    channel, _ = noisy
+    system = channel.parts[0].system
+    images = [
+        penalised_likelihood([channel], Penalty(strength=s), iterations=20, subsets=4).image
+        for s in (0.0, 0.05, 0.5)
     ]
-    assert spread[0] > 1.2 * spread[1] > 1.2 * 1.2 * spread[2]
+    rough = [
+        value_and_gradient(system.to_native(i), system.support, edge=2.0, floor=1e-6, spacing=(6.0,) * 3)[0]
+        for i in images
+    ]
+    assert (
+        rough[0] > 1.2 * rough[1] > 1.2 * 1.2 * rough[2]
+    )  # law: the prior of the best image falls with its weight
 
 
 def test_two_images_are_penalised_each_for_itself(noisy):
