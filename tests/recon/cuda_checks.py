@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from lutetia.images.volume import Volume
-from lutetia.recon.camera import Camera
+from lutetia.recon.camera import Camera, SeptalTail
 from lutetia.recon.cuda import on_device
 from lutetia.recon.orbit import Orbit
 from lutetia.recon.osem import osem
@@ -20,7 +20,7 @@ from lutetia.recon.projector import spect_system
 RADIUS_MM = 50.0
 
 
-def make_system(n, views, *, attenuates, slope):
+def make_system(n, views, *, attenuates, slope, tail=None):
     """Small camera; the slices are fewer than the columns, the views stand at unlike distances."""
     orbit = Orbit(
         angle_rad=np.deg2rad(10 + np.arange(views) * 360 / views),
@@ -36,9 +36,12 @@ def make_system(n, views, *, attenuates, slope):
     body = ((x[None, :] - 1) / 22) ** 2 + ((y[:, None] + 2) / 15) ** 2 <= 1
     usable = np.ones((orbit.n_rows, n), bool)
     usable[0] = False
+    camera = None
+    if slope is not None:
+        camera = Camera(name="t", intrinsic_fwhm_mm=1.0, intercept_mm=0.5, slope=slope, tail=tail)
     return spect_system(
         orbit=orbit,
-        camera=None if slope is None else Camera(name="t", intrinsic_fwhm_mm=1.0, intercept_mm=0.5, slope=slope),
+        camera=camera,
         attenuation=Volume(grid=grid, values=0.15 * np.broadcast_to(body, grid.shape), unit="1/cm")
         if attenuates
         else None,
@@ -67,6 +70,7 @@ def compare(system, gpu):
         "transpose": float(abs(left / right - 1)),
         "columns": float(np.diff(system.tables[0].spans[:, :2]).min() / system.orbit.n_columns),
         "passes": int(system.tables[0].passes.max()),
+        "components": len(gpu.components),
     }
 
 
@@ -86,8 +90,12 @@ def main():
     sys.setswitchinterval(1e-5)  # the simulator's threads wait for each other at every plane
     n, views, *block = (int(a) for a in sys.argv[1:])
     found = {}
-    for name, attenuates, slope in (("plain", False, None), ("full", True, 0.02), ("wide", True, 0.4)):
-        system = make_system(n, views, attenuates=attenuates, slope=slope)
+    tail = SeptalTail(share=0.3, intercept_mm=3.0, slope=0.05)
+    models = (
+        ("plain", False, None, None), ("full", True, 0.02, None), ("wide", True, 0.4, None), ("tail", True, 0.02, tail)
+    )  # fmt: skip
+    for name, attenuates, slope, septal in models:
+        system = make_system(n, views, attenuates=attenuates, slope=slope, tail=septal)
         gpu = on_device(system, "cuda")
         gpu = replace(gpu, block=tuple(block)) if block else gpu
         for plane in gpu.planes:  # what stood there before must not matter

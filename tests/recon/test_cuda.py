@@ -45,7 +45,7 @@ def differences(request):
     return json.loads(python([str(CHECKS)], *arguments, **environment))
 
 
-@pytest.mark.parametrize("model", ["plain", "full", "wide"])
+@pytest.mark.parametrize("model", ["plain", "full", "wide", "tail"])
 def test_projections_are_those_of_the_processor(differences, model):
     found = differences[model]
     # law: one model; float32 sums of the same terms in another order, eps 6e-8 times a few hundred roundings at most
@@ -58,6 +58,7 @@ def test_the_models_take_every_way_through_the_kernels(differences):
     assert differences["full"]["columns"] < 1  # planes end inside the detector, their ends are walked
     assert differences["wide"]["passes"] > 1
     assert differences["plain"]["passes"] == 1
+    assert [differences[m]["components"] for m in ("full", "tail")] == [1, 2]
 
 
 def test_osem_gives_the_same_image(differences):

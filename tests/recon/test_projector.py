@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
@@ -7,12 +9,14 @@ from hypothesis import strategies as st
 from lutetia.errors import GridError, InputError
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
-from lutetia.recon.camera import Camera
+from lutetia.recon.camera import Camera, SeptalTail
 from lutetia.recon.projector import spect_system
 
 from .conftest import blob, cylinder_mu, make_orbit, positions_mm
 
 CAMERA = Camera(name="test", intrinsic_fwhm_mm=3.8, intercept_mm=3.0, slope=0.055)
+TAIL = SeptalTail(share=0.3, intercept_mm=12.0, slope=0.08)
+WITH_TAIL = replace(CAMERA, tail=TAIL)
 
 
 def _moments(view, orbit):
@@ -153,6 +157,49 @@ def test_wide_collimators_take_several_diffusion_steps():
     _, _, _, _, var_v = _moments(system.forward(blob(system.grid, (0, 0, 0), 6.0))[0], orbit)
     # closed form: 36 + sigma(100 mm)^2; sigma^2 over the blob adds (0.25/2.355 x 6)^2 = 0.4; tails cut < 1 %
     assert var_v == pytest.approx(36.4 + float(coarse.sigma_mm(100.0)) ** 2, rel=0.01)
+
+
+@pytest.mark.parametrize("attenuate", [False, True])
+def test_backprojection_is_the_transpose_of_projection_with_a_tail(attenuate):
+    orbit = make_orbit(np.arange(5) * 72.0, radius_mm=[90, 120, 100, 95, 110], seconds=3.0)
+    mu = cylinder_mu(orbit.grid(), orbit, 50.0, 0.15) if attenuate else None
+    system = spect_system(orbit=orbit, camera=WITH_TAIL, attenuation=mu)
+    rng = np.random.default_rng(3)
+    image, counts = rng.random(system.grid.shape), rng.random((5, orbit.n_rows, orbit.n_columns))
+    left = np.vdot(system.forward(image).astype(float), counts)
+    assert left == pytest.approx(
+        np.vdot(image, system.adjoint(counts).astype(float)), rel=1e-5
+    )  # law; float32 sums
+
+
+def test_a_tail_is_the_second_of_two_gaussians():
+    orbit = make_orbit([30.0], n=96, rows=96, pixel_mm=(3.0, 3.0), radius_mm=100.0)
+    source = blob(orbit.grid(), (0, 0, 0), 6.0)
+    seen, core = (
+        spect_system(orbit=orbit, camera=camera, attenuation=None).forward(source)[0]
+        for camera in (WITH_TAIL, CAMERA)
+    )
+    total, u, v, _, var_v = _moments(seen, orbit)
+    assert total == pytest.approx(1.0, rel=3e-3)  # law: a tail takes no counts; lattice 1e-3, what leaves the field
+    assert (u, v) == pytest.approx((0.0, 0.0), abs=0.05)
+    # closed form: variances of the components by their shares; 6 mm blob, sigma^2 over its depth adds
+    inner, outer = 36.0 + float(CAMERA.sigma_mm(100.0)) ** 2, 36.0 + float(TAIL.sigma_mm(100.0)) ** 2
+    assert var_v == pytest.approx(0.7 * inner + 0.3 * outer, rel=0.02)
+    # closed form: profile of the two Gaussians along the rows
+    place = (np.arange(96) - 47.5) * 3.0
+    normal = lambda variance: np.exp(-0.5 * place**2 / variance) / np.sqrt(2 * np.pi * variance) * 3.0  # noqa: E731
+    profile = 0.7 * normal(inner) + 0.3 * normal(outer)
+    assert seen.sum(axis=1) == pytest.approx(profile, abs=0.02 * profile.max())
+    assert np.all(seen >= 0.7 * core - 1e-7)  # law: the core stays, the tail only adds
+
+
+def test_tails_of_no_share_change_nothing():
+    orbit = make_orbit([0.0, 120.0, 240.0])
+    mu = cylinder_mu(orbit.grid(), orbit, 50.0, 0.15)
+    image = mu.values
+    empty = replace(CAMERA, tail=replace(TAIL, share=0.0))
+    seen, bare = (spect_system(orbit=orbit, camera=c, attenuation=mu).forward(image) for c in (empty, CAMERA))
+    assert np.array_equal(seen, bare)  # law
 
 
 def test_grids_that_do_not_fit_are_refused():

@@ -118,7 +118,7 @@ def penalised_likelihood(
 
     Returns
     -------
-    EmResult, ``watched`` holding the objective after each iteration
+    EmResult, ``watched`` holding the objective of each iteration, every subset's part as met before its step
 
     References
     ----------
@@ -132,20 +132,20 @@ def penalised_likelihood(
         start = expectation_maximisation(channels, iterations=2, subsets=subsets).images
     groups, n_images, scratch = prepared(channels, subsets)
     own = system_of_each(channels, n_images)
-    state = _State(groups, own, [s.to_native(x) for s, x in zip(own, start, strict=True)], penalty, scratch)
     if n_images != len(start):
         raise InputError(f"{len(start)} images to start from; the windows see {n_images}.")
+    state = _State(groups, own, [s.to_native(x) for s, x in zip(own, start, strict=True)], penalty, scratch)
     log, objective = [], []
     for n in range(iterations):
         alpha = 1.0 / (1.0 + relaxation * n)
         total, explained = 0.0, 0.0
         for m in range(len(groups)):
-            likelihood, counts = state.step(m, np.float32(alpha))
-            total, explained = total + likelihood, explained + counts
+            part, counts = state.step(m, np.float32(alpha))
+            total, explained = total + part, explained + counts
             if progress is not None:
                 progress(f"Iteration {n + 1} of {iterations}", (n * subsets + m + 1) / (iterations * subsets))
         log.append(explained)
-        objective.append({"objective": total - state.penalty_value()})
+        objective.append({"objective": total})
     return EmResult(
         images=tuple(s.from_native(x) for s, x in zip(own, state.images, strict=True)),
         iterations=iterations,
@@ -182,37 +182,31 @@ class _State:
         self.weights = [neighbour_weights(system.grid.spacing_mm) for system in own]
 
     def step(self, m: int, alpha: np.float32) -> tuple[float, float]:
-        """One subset; (log-likelihood of its counts, counts explained) before the step."""
+        """One subset; (its part of the objective, counts explained) before the step."""
         group = self.groups[m]
-        likelihood, explained, ratios = 0.0, 0.0, []
+        part, explained, ratios = 0.0, 0.0, []
         for k, measured in enumerate(group.measured):
             expected = group.expected(self.images, k)
             explained += float(expected.sum(dtype=np.float64))
             logs = np.log(np.maximum(expected, 1e-30), dtype=np.float64)
-            likelihood += float((measured * logs).sum()) - float(expected.sum(dtype=np.float64))
+            part += float((measured * logs).sum()) - float(expected.sum(dtype=np.float64))
             ratios.append(ratio(measured, expected))
         for n, gain in enumerate(group.back(ratios, self.scratch)):
             image, bound, floor = self.images[n], self.bounds[n], self.floors[n]
             slope = gain - self.sensitivity[m][n]
             if self.strength[n] > 0:
-                slope -= np.float32(self.strength[n] / len(self.groups)) * self.penalty_gradient(n)
+                share = self.strength[n] / len(self.groups)
+                value, by_voxel = self.penalty(n)
+                part -= share * value
+                slope -= np.float32(share) * by_voxel
             room = np.where(image < 0.5 * bound, np.maximum(image, floor), bound - image)
             image += alpha * room / self.scale[n] * slope
             np.clip(image, floor, bound, out=image)
             image[~self.seen[n]] = 0
-        return likelihood, explained
+        return part, explained
 
-    def penalty_gradient(self, n: int) -> NDArray[np.float32]:
-        """Gradient of the prior of one image."""
+    def penalty(self, n: int) -> tuple[float, NDArray[np.float32]]:
+        """The prior of one image and its gradient."""
         gradient = np.zeros_like(self.images[n])
-        _penalty(self.images[n], self.supports[n], self.weights[n], self.edge, self.floors[n], gradient)
-        return gradient
-
-    def penalty_value(self) -> float:
-        """All priors with their strengths."""
-        total = 0.0
-        for n, image in enumerate(self.images):
-            scratch = np.zeros_like(image)
-            value = _penalty(image, self.supports[n], self.weights[n], self.edge, self.floors[n], scratch)
-            total += self.strength[n] * float(value)
-        return total
+        value = _penalty(self.images[n], self.supports[n], self.weights[n], self.edge, self.floors[n], gradient)
+        return float(value), gradient

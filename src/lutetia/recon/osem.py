@@ -145,6 +145,8 @@ def expectation_maximisation(
     own = system_of_each(channels, n_images)
     images = start_images(channels, n_images)
     if start is not None:
+        if len(start) != n_images:
+            raise InputError(f"{len(start)} images to start from; the windows see {n_images}.")
         images = [system.to_native(image) for system, image in zip(own, start, strict=True)]
     inverse = [[_inverse(s) for s in group.sensitivity(scratch)] for group in groups]
     additive: Sequence[NDArray[np.floating]] = [channel.additive for channel in channels]

@@ -11,6 +11,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import EnergyWindow, Projections
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
+from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.recon.attenuation import activity_support, attenuation_on, require_coverage
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Part
@@ -74,6 +75,10 @@ class PeakWindow:
         """As the algorithms take it."""
         part = Part(system=self.system, image=self.peak.image, weight=self.weight)
         return Channel(counts=self.counts, additive=self.scatter.counts, parts=(part,))
+
+    def total(self, counts: NDArray[np.floating]) -> float:
+        """Sum of counts (views, rows, columns) over the pixels that the forward model knows."""
+        return float(np.sum(counts, dtype=np.float64, where=self.system.usable))
 
 
 def sound_views(projections: Projections) -> tuple[Projections, tuple[str, ...]]:
@@ -159,7 +164,8 @@ def peak_windows(
 ) -> tuple[tuple[PeakWindow, ...], tuple[str, ...]]:
     """The windows of all peaks with their counts, first scatter estimates and forward models, and what is to be said.
 
-    With scatter "model" the estimate starts from nothing; see :func:`modelled_scatter`.
+    With scatter "model" the estimate starts from nothing; see :func:`modelled_scatter`. A map in 1/cm is that of the
+    first peak.
 
     Raises
     ------
@@ -181,8 +187,9 @@ def peak_windows(
             raise InputError("The projections of the peak window hold no counts; check the window and the file.")
         mu = None
         if ct is not None and averaged is not None:
-            warnings += require_coverage(ct.grid, orbit.grid(), counts)
-            mu = attenuation_on(averaged, orbit.grid(), peak.energy_mev)
+            own, scaled = _at_energy(averaged, peaks[0].energy_mev, peak.energy_mev)
+            warnings += scaled + require_coverage(ct.grid, orbit.grid(), counts)
+            mu = attenuation_on(own, orbit.grid(), peak.energy_mev)
         if support is None:
             support = activity_support(orbit.grid(), orbit, counts, mu)
         system = spect_system(orbit=orbit, camera=peak.camera, attenuation=mu, support=support, usable=usable)
@@ -200,6 +207,17 @@ def peak_windows(
             )
         )
     return tuple(found), tuple(dict.fromkeys(warnings))
+
+
+def _at_energy(ct: Volume, first_mev: float, energy_mev: float) -> tuple[Volume, tuple[str, ...]]:
+    """A map that holds at the first photopeak, at another one; a CT as it is."""
+    if ct.unit != "1/cm" or energy_mev == first_mev:
+        return ct, ()
+    ratio = mass_attenuation_cm2_per_g("water", energy_mev) / mass_attenuation_cm2_per_g("water", first_mev)
+    return ct.with_values(ct.values * np.float32(ratio)), (
+        f"The attenuation map was taken to hold at {first_mev * KEV_PER_MEV:.0f} keV and scaled like water to "
+        f"{energy_mev * KEV_PER_MEV:.0f} keV; a CT in HU needs no such assumption.",
+    )
 
 
 def _misses(window: EnergyWindow, peak: Peak) -> tuple[str, ...]:
@@ -285,13 +303,13 @@ def _fitted_weight(
     window: PeakWindow, first: PeakWindow, image: NDArray[np.floating], scatter: NDArray[np.floating] | None
 ) -> float:
     """Measured counts over those expected of the image per unit weight, its scatter included."""
-    counted = float(window.counts.sum(dtype=np.float64))
-    seen = float(window.system.forward(image).sum(dtype=np.float64))
+    counted = window.total(window.counts)
+    seen = window.total(window.system.forward(image))
     if scatter is None:
-        counted -= float(window.scatter.counts.sum(dtype=np.float64))
+        counted -= window.total(window.scatter.counts)
     else:
         expected = expected_weight(window.window, window.peak, first.window, first.peak)
-        seen += float(scatter.sum(dtype=np.float64)) / expected
+        seen += window.total(scatter) / expected
     return max(counted, 1.0) / max(seen, 1e-30)
 
 
@@ -346,10 +364,10 @@ def balanced_scatter(
     An image that was fitted with too little scatter is too hot, and so is its scatter; without this the two would
     approach each other in swings.
     """
-    counted = sum(float(window.counts.sum(dtype=np.float64)) for window in windows)
+    counted = sum(window.total(window.counts) for window in windows)
     explained = 0.0
     for window, own in zip(windows, scatter, strict=True):
         seen = window.system.forward(images[window.peak.image])
-        explained += window.weight * float(seen.sum(dtype=np.float64)) + float(own.sum(dtype=np.float64))
+        explained += window.weight * window.total(seen) + window.total(own)
     scale = np.float32(counted / max(explained, 1e-30))
     return tuple(scale * own for own in scatter)

@@ -138,7 +138,7 @@ def simulate_scatter(
     weights = flat[flat > 0]
     nx, nz = scene.n_columns, scene.density.shape[2]
     total = np.zeros((len(windows), orbit.angle_rad.size, nx, nz))
-    if weights.size == 0:
+    if weights.size == 0 or not scene.density.any():
         return ScatterCounts(counts=_on_detector(total, scene, orbit), histories=0, seed=seed)
     cumulative = np.cumsum(weights)
     scale = float(cumulative[-1])
