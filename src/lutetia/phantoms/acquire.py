@@ -27,7 +27,8 @@ from lutetia.phantoms.virtual_patient import VirtualPatient
 from lutetia.physics.attenuation import linear_attenuation_from_hu
 from lutetia.physics.nuclides import nuclide
 from lutetia.recon.camera import read_camera
-from lutetia.recon.simulate import simulate_projections
+from lutetia.recon.lines import emissions_of
+from lutetia.recon.simulate import TransportScatter, simulate_projections
 from lutetia.units import BQ_PER_MBQ, MBQ_PER_BQ, S_PER_H
 
 Progress = Callable[[str, float], None]
@@ -37,6 +38,7 @@ INTRINSIC_MM: Final = 3.8
 SENSITIVITY_CPS_PER_MBQ: Final = 6.0
 SENSITIVITY_RELATIVE: Final = 0.02
 PHOTOPEAK_MEV: Final = 0.208366
+SCATTER_HISTORIES: Final = 600_000
 WINDOWS: Final = (
     EnergyWindow(lower_mev=0.1872, upper_mev=0.2288, name="Lu177_EM"),
     EnergyWindow(lower_mev=0.16689, upper_mev=0.18631, name="sc_low"),
@@ -309,6 +311,11 @@ def _bed(
         detector=np.repeat([0, 1], half),
         start_time=start + timedelta(seconds=wait_s),
         decay_constant_per_s=decay,
+        scatter=TransportScatter(
+            emissions=emissions_of(patient.administration.nuclide, PHOTOPEAK_MEV, WINDOWS),
+            histories=SCATTER_HISTORIES,
+            seed=1 + int(rng.integers(2**31)),
+        ),
         rng=rng,
         equipment=Equipment(manufacturer="GE", model="Discovery-670 (simulated)", collimator="MEGP"),
     )

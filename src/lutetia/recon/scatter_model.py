@@ -12,6 +12,7 @@ from scipy.special import erf
 
 from lutetia.errors import InputError
 from lutetia.images.acquisition import EnergyWindow
+from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.physics.materials import Material
@@ -117,7 +118,7 @@ def simulate_scatter(
 
     Parameters
     ----------
-    image : (z, y, x) on ``attenuation.grid``, count rate per voxel in the peak as without attenuation. [counts/s]
+    image : (z, y, x) on ``attenuation.grid`` (which may be longer than the detector), count rate per voxel in the peak as without attenuation. [counts/s]
     attenuation : at the photopeak. [1/cm]
     photopeak_mev : energy of the line that the image counts. [MeV]
     orbit, camera : as of the reconstruction
@@ -136,7 +137,7 @@ def simulate_scatter(
     flat = np.maximum(np.moveaxis(np.asarray(image, dtype=np.float64), 0, 2), 0.0)
     cells = np.argwhere(flat > 0)[:, [1, 0, 2]].astype(np.float64)
     weights = flat[flat > 0]
-    nx, nz = scene.n_columns, scene.density.shape[2]
+    nx, nz = scene.n_columns, scene.n_rows
     total = np.zeros((len(windows), orbit.angle_rad.size, nx, nz))
     if weights.size == 0 or not scene.density.any():
         return ScatterCounts(counts=_on_detector(total, scene, orbit), histories=0, seed=seed)
@@ -179,6 +180,7 @@ class _Scene:
     cell_mm: NDArray[np.float64]
     corner_mm: NDArray[np.float64]
     n_columns: int
+    n_rows: int
     factor: int
 
 
@@ -187,36 +189,40 @@ def _scene(attenuation: Volume, photopeak_mev: float, orbit: Orbit) -> _Scene:
     n_columns, n_rows = -(-orbit.n_columns // factor), -(-orbit.n_rows // factor)
     cell = np.array([orbit.pixel_mm[0], orbit.pixel_mm[0], orbit.pixel_mm[1]]) * factor
     water = float(mass_attenuation_cm2_per_g("water", photopeak_mev))
-    density = _averaged(
-        np.moveaxis(attenuation.values / np.float32(water), 0, 2), attenuation, orbit, cell, n_columns, n_rows
-    )
-    paths = np.zeros((orbit.angle_rad.size, n_columns, n_columns, n_rows), np.float32)
+    grid = attenuation.grid
+    lowest = grid.origin_mm[2] - orbit.centre_mm[2] - 0.5 * grid.spacing_mm[2]
+    n_slices = max(1, int(np.ceil(grid.size[2] * grid.spacing_mm[2] / cell[2] - 1e-6)))
+    corner = np.array([-0.5 * (n_columns - 1) * cell[0], -0.5 * (n_columns - 1) * cell[1], lowest + 0.5 * cell[2]])
+    relative = np.moveaxis(attenuation.values / np.float32(water), 0, 2)
+    density = _averaged(relative, grid, orbit, cell, corner, (n_columns, n_columns, n_slices))
+    paths = np.zeros((orbit.angle_rad.size, n_columns, n_columns, n_slices), np.float32)
     middle = (0.5 * (n_columns - 1), 0.5 * (n_columns - 1))
     transport_kernels.water_paths(
         density, np.cos(orbit.angle_rad), np.sin(orbit.angle_rad), middle, cell[0], n_columns, n_columns, paths
     )
-    corner = -0.5 * (np.array([n_columns, n_columns, n_rows]) - 1) * cell
-    return _Scene(density=density, paths=paths, cell_mm=cell, corner_mm=corner, n_columns=n_columns, factor=factor)
+    return _Scene(
+        density=density,
+        paths=paths,
+        cell_mm=cell,
+        corner_mm=corner,
+        n_columns=n_columns,
+        n_rows=n_rows,
+        factor=factor,
+    )
 
 
 def _averaged(
-    values: NDArray[np.float32],
-    source: Volume,
-    orbit: Orbit,
-    cell: NDArray[np.float64],
-    n_columns: int,
-    n_rows: int,
-) -> NDArray[np.float32]:
-    """Mean over cells centred on the axis of rotation, (y, x, z); air outside."""
+    values: NDArray[np.float32], grid: Grid, orbit: Orbit, cell: NDArray[np.float64], corner: NDArray[np.float64],
+    shape: tuple[int, int, int],
+) -> NDArray[np.float32]:  # fmt: skip
+    """Mean of values (y, x, z) over cells (y, x, z) whose first one lies at ``corner``; air outside."""
     mean = np.asarray(values, dtype=np.float32)
-    for axis, (along, n) in enumerate(((1, n_columns), (0, n_columns), (2, n_rows))):
-        grid = source.grid
-        place = (
-            grid.origin_mm[along] + np.arange(grid.size[along]) * grid.spacing_mm[along] - orbit.centre_mm[along]
-        )
-        index = np.floor(place / cell[along] + 0.5 * n + 1e-6).astype(int)
-        weights = np.zeros((n, index.size), np.float32)
-        inside = (index >= 0) & (index < n)
+    for axis, along in enumerate((1, 0, 2)):
+        first = grid.origin_mm[along] - orbit.centre_mm[along] - corner[along]
+        place = first + np.arange(grid.size[along]) * grid.spacing_mm[along]
+        index = np.floor(place / cell[along] + 0.5 + 1e-6).astype(int)
+        weights = np.zeros((shape[axis], index.size), np.float32)
+        inside = (index >= 0) & (index < shape[axis])
         weights[index[inside], np.flatnonzero(inside)] = 1.0
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1.0)
         mean = np.moveaxis(np.tensordot(weights, mean, axes=(1, axis)), 0, axis)
@@ -289,7 +295,7 @@ def _followed(
     attenuation: Volume, orbit: Orbit, camera: Camera, tables: _Tables,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Counts per emitted photon, (windows, views, columns, z) in cells."""
-    n_z = scene.density.shape[2]
+    n_z = scene.n_rows
     tallies = np.zeros((CHUNKS, len(tables.windows), orbit.angle_rad.size, scene.n_columns, n_z))
     grid = attenuation.grid
     first = np.asarray(grid.origin_mm) - np.asarray(orbit.centre_mm)
@@ -306,7 +312,7 @@ def _followed(
             np.cos(orbit.angle_rad), np.sin(orbit.angle_rad), orbit.radius_mm, orbit.frame_duration_s,
             VIEWS_PER_COLLISION,
         ),
-        (scene.cell_mm[0], scene.cell_mm[2], half, 0.5 * (n_z - 1), scene.n_columns, n_z),
+        (scene.cell_mm[0], scene.cell_mm[2], half, 0.5 * (n_z - 1), scene.n_columns, n_z, scene.corner_mm[2]),
         fwhm / FWHM_PER_SIGMA,
         scene.paths,
         (tables.water, tables.windows, *tables.log_range),

@@ -1,7 +1,7 @@
 """Projections of a known activity, for virtual patients: finer than reconstructed, with other scatter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -104,7 +104,7 @@ def simulate_projections(
 
     Unscattered photons are projected on a grid ``subdivision`` times finer than the detector's pixels; scatter
     comes from :class:`ScatterModel`, not from what the reconstruction assumes. Neither septal penetration nor
-    activity outside the grid of ``activity`` is modelled.
+    activity outside the grid of ``activity`` is modelled; transported scatter comes from outside the field as well.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def _transported(
         direct = _primary(activity, mu, camera, orbit, efficiency_cps_per_bq, subdivision)
         for index, share in enumerate(shares):
             counts[index] += np.float32(share) * direct
-    grid = orbit.grid()
+    grid = _lengthened(orbit.grid(), activity.grid)
     image = resample_activity(activity, grid).values * np.float32(grid.voxel_ml * efficiency_cps_per_bq)
     scattered = simulate_scatter(
         image=image,
@@ -252,6 +252,19 @@ def _transported(
         seed=model.seed,
     )
     return counts + scattered.counts
+
+
+def _lengthened(grid: Grid, other: Grid) -> Grid:
+    """The grid with as many slices more as another reaches beyond it: scatter comes from outside the field too."""
+    step = grid.spacing_mm[2]
+    z = other.corners_mm()[:, 2]
+    low = max(0, int(np.ceil((grid.origin_mm[2] - z.min()) / step)))
+    high = max(0, int(np.ceil((z.max() - grid.origin_mm[2]) / step)) - grid.size[2] + 1)
+    return replace(
+        grid,
+        size=(grid.size[0], grid.size[1], grid.size[2] + low + high),
+        origin_mm=(grid.origin_mm[0], grid.origin_mm[1], grid.origin_mm[2] - low * step),
+    )
 
 
 LEAST_SHARE: Final = 1e-4

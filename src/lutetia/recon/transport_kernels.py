@@ -98,7 +98,7 @@ def _klein_nishina_total(alpha):
 @njit(cache=True)
 def _pixel(u, z, distance, camera, grid, state):
     """Cell of the detector (column, row) on which the collimator puts a photon, drawn; -1 outside."""
-    spacing, row_mm, half_columns, half_z, n_columns, n_rows = grid
+    spacing, row_mm, half_columns, half_z, n_columns, n_rows, _ = grid
     sigma = math.sqrt(camera[0] ** 2 + (camera[1] + camera[2] * max(distance, 0.0)) ** 2)
     a, b, state = _gaussian_pair(state)
     column = math.floor(half_columns + (u + sigma * a) / spacing + 0.5)
@@ -126,7 +126,7 @@ def _score(place, direction, energy, weight, views, grid, camera, paths, tables,
         t, u = place[0] * sin[v] + place[1] * cos[v], -place[0] * cos[v] + place[1] * sin[v]
         k = math.floor(0.5 * (paths.shape[1] - 1) - t / grid[0] + 0.5)
         i = math.floor(grid[2] + u / grid[0] + 0.5)
-        z = math.floor(grid[3] + place[2] / grid[1] + 0.5)
+        z = math.floor((place[2] - grid[6]) / grid[1] + 0.5)
         column, row, state = _pixel(u, place[2], radius[v] - t, camera, grid, state)
         if column < 0 or not (0 <= k < paths.shape[1] and 0 <= i < paths.shape[2] and 0 <= z < paths.shape[3]):
             continue
@@ -184,7 +184,8 @@ def scattered(n, seed, emitted_mev, least_mev, source, body, views, grid, camera
     ``source``: cumulative share (m,) and index (m, 3) (x, y, z) of emitting voxels, their spacing, place of index 0
     (mm from the axis and the middle). ``body``: density (y, x, z) relative to water, cell size, place of the first
     cell, largest density. ``views``: cosine, sine, radius and seconds of each, and how many see each collision.
-    ``grid``: cell along columns and rows, middle column and row, number of columns and rows. ``camera``: sigma of
+    ``grid``: cell along columns and rows, middle column and row, number of columns and rows, place of the
+    first slice of ``paths``. ``camera``: sigma of
     crystal, collimator at its face, and its growth. ``tables``: water (attenuation per mm, scattered share, coherent share
     of it, its norm) and windows, over log energy from a first value by a step. ``form``: x, F^2, its integral over x^2.
     """
