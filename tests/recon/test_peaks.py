@@ -185,6 +185,17 @@ def test_weights_from_the_data_are_said(two_peaks):
     assert ([w.weight for w in kept], none) == ([1.0, 0.45], ())
 
 
+def test_rows_that_do_not_count_tell_no_weight():
+    # activity well within the field looks like a short detector, whose edge rows are left out though they hold counts
+    image = (LU177 * (np.abs(Z) < 50)).astype(np.float32)
+    given = projections([seen(image, PEAKS[0]), 0.45 * seen(image, PEAKS[1])], TWO)
+    unknown = (PEAKS[0], replace(PEAKS[1], weight=None))
+    found = reconstruct_bed_in_detail(given, CT, unknown, PLAIN).peaks[1]
+    assert not found.system.usable.all()
+    assert found.total(found.counts) < 0.99 * found.counts.sum()
+    assert found.weight == pytest.approx(0.45, rel=0.03)
+
+
 def test_weights_from_the_data_allow_for_scatter():
     scattered = simulate_scatter(
         image=LU177, attenuation=attenuation_on(CT, GRID, 0.2084), photopeak_mev=0.2084, orbit=ORBIT, camera=HIGH,

@@ -135,7 +135,8 @@ def simulate_scatter(
     _require(image, attenuation, windows, emissions)
     scene = _scene(attenuation, photopeak_mev, orbit)
     flat = np.maximum(np.moveaxis(np.asarray(image, dtype=np.float64), 0, 2), 0.0)
-    cells = np.argwhere(flat > 0)[:, [1, 0, 2]].astype(np.float64)
+    # one layout in memory whatever the image, or the kernel is compiled twice
+    cells = np.ascontiguousarray(np.argwhere(flat > 0)[:, [1, 0, 2]], dtype=np.float64)
     weights = flat[flat > 0]
     nx, nz = scene.n_columns, scene.n_rows
     total = np.zeros((len(windows), orbit.angle_rad.size, nx, nz))
