@@ -118,7 +118,8 @@ def simulate_scatter(
 
     Parameters
     ----------
-    image : (z, y, x) on ``attenuation.grid`` (which may be longer than the detector), count rate per voxel in the peak as without attenuation. [counts/s]
+    image : (z, y, x) on ``attenuation.grid``, which may be longer than the detector: count rate per voxel in the peak,
+        as without attenuation. [counts/s]
     attenuation : at the photopeak. [1/cm]
     photopeak_mev : energy of the line that the image counts. [MeV]
     orbit, camera : as of the reconstruction
