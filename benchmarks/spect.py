@@ -10,30 +10,29 @@ PYTHON is the interpreter of an environment that holds the peer, made outside th
 
 Every contender is a process of its own that reads the problem from a file: a virtual patient (or spheres in water) on
 128^3 voxels of 4.8 mm, 120 views, attenuation and a Gaussian response of sigma = 1.5 mm + 0.02 d, OSEM of 4 iterations
-and 8 subsets of the same views. Times are wall seconds, the median of the runs told; the projector is called once
-before, OSEM is not, so its first run is told as well.
+and 8 subsets of the same views. Times are wall seconds, the median of five runs of the projector (fewer when they take
+longer than 100 s together) and of the OSEM runs told; the projector is called once before, OSEM is not, so its first
+run is told as well.
 """
 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contenders.launch import FOLDER, environment, last_line, machine
 from contenders.problem import Scene, patient, spheres, write_problem
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-FOLDER = Path(__file__).resolve().parent / "contenders"
 TIMES = 5
 ORGANS_AGREE = 0.02
 """Organ means on the same projections and the same model agree within this."""
@@ -53,17 +52,6 @@ class Entry:
     error: str = ""
 
 
-def environment(threads: int, own: bool) -> dict[str, str]:
-    """Environment of a contender; a peer does not see our packages."""
-    told = dict(os.environ)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        told[name] = str(threads)
-    if not own:
-        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
-            told.pop(name, None)
-    return told
-
-
 def compete(name: str, python: str, script: str, problem: Path, **settings: Any) -> Entry:
     """Run one contender on the problem."""
     result = problem.with_name("result.npz")
@@ -75,8 +63,7 @@ def compete(name: str, python: str, script: str, problem: Path, **settings: Any)
     except OSError as error:
         return Entry(name=name, error=str(error))
     if done.returncode or not result.exists():
-        lines = (done.stderr or done.stdout).strip().splitlines() or [f"ended with status {done.returncode}"]
-        return Entry(name=name, error=lines[-1])
+        return Entry(name=name, error=last_line(done))
     with np.load(result) as left:
         told = json.loads(str(left["told"]))
         return Entry(name=name, told=told, image=left["image"], projections=left["projections"])
@@ -123,18 +110,7 @@ def contest(problem: Path, options: argparse.Namespace) -> list[Entry]:
 def speed_table(entries: Sequence[Entry]) -> Table:
     """Seconds, ratios to ours and memory."""
     table = Table(title="wall seconds (x times ours)", title_justify="left")
-    columns = (
-        "",
-        "version",
-        "forward",
-        "backward",
-        "OSEM",
-        "runs",
-        "first OSEM",
-        "OSEM, processor",
-        "peak MiB",
-        "load",
-    )
+    columns = ("", "version", "forward", "backward", "OSEM", "runs", "OSEM first", "OSEM cpu", "peak MiB", "load")
     for column in columns:
         table.add_column(column, justify="left" if column in {"", "version"} else "right")
     ours = entries[0].told
@@ -147,9 +123,9 @@ def speed_table(entries: Sequence[Entry]) -> Table:
             f"{k} {v}" for k, v in told["versions"].items() if k in {entry.name, "lutetia", "torch"}
         )
         cells = [_with_ratio(told[key]["s"], ours[key]["s"]) for key in ("forward", "backward", "osem")]
-        osem = told["osem"]
+        osem, runs = told["osem"], ", ".join(str(told[key]["runs"]) for key in ("forward", "backward", "osem"))
         table.add_row(
-            entry.name, version, *cells, str(osem["runs"]), f"{osem['first_s']:.2f}", f"{osem['processor_s']:.2f}",
+            entry.name, version, *cells, runs, f"{osem['first_s']:.2f}", f"{osem['processor_s']:.2f}",
             f"{told['peak_mib']:.0f}", f"{told['load_average']:.1f}",
         )  # fmt: skip
     return table
@@ -231,7 +207,7 @@ def verdict(rows: Mapping[str, Any], entries: Sequence[Entry]) -> list[str]:
     return told
 
 
-def scaling(folder: Path, options: argparse.Namespace) -> tuple[Table, list[dict[str, Any]]]:
+def scaling(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
     """How our time grows with views, matrix and threads (spheres in water, whole field of view)."""
     cases = [(128, views, threads) for views in (30, 60, 120) for threads in (1, 2)]
     cases += [(64, 60, 2), (192, 60, 2)]
@@ -251,24 +227,7 @@ def scaling(folder: Path, options: argparse.Namespace) -> tuple[Table, list[dict
             f"{told['load_average']:.1f}",
         )  # fmt: skip
         rows.append({"matrix": matrix, "views": views, **told})
-    del options
     return table, rows
-
-
-def machine() -> dict[str, Any]:
-    """Where and when."""
-    model = ""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else ""
-    return {
-        "processor": model or platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_average": [round(v, 2) for v in os.getloadavg()],
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
 
 
 def arguments() -> argparse.Namespace:
@@ -319,7 +278,7 @@ def main() -> int:
             console.print(line)
         grown: list[dict[str, Any]] = []
         if not (options.quick or options.no_scaling):
-            table, grown = scaling(folder, options)
+            table, grown = scaling(folder)
             console.print(table)
     if options.json:
         _write_json(Path(options.json), here, options, entries, rows, grown)
