@@ -182,9 +182,7 @@ def organ_table(scene: Scene, entries: Sequence[Entry]) -> tuple[Table, dict[str
             "reaches_end_of_field": organ in ends,
             "means": {e.name: means[e.name][organ] for e in there},
         }
-    table.caption = (
-        f"* reaches into the {EDGE_SLICES} outermost slices; remainder and organs without uptake hold spill-in"
-    )
+    table.caption = f"* reaches into the {EDGE_SLICES} outermost slices"
     return table, rows
 
 

@@ -5,9 +5,9 @@ Fourier space, sum), so that no contender reconstructs what it made itself.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import rotate
 
 from lutetia.images.grid import Grid
-from lutetia.phantoms.stylised import rasterise
+from lutetia.phantoms.stylised import Anatomy, Rasterised, rasterise
 from lutetia.phantoms.virtual_patient import draw_patient
 from lutetia.physics.attenuation import linear_attenuation_from_hu
 from lutetia.recon.osem import ordered_subsets
@@ -30,6 +30,8 @@ TIME_S = 24 * S_PER_H
 ACQUISITION_S = 1500.0
 """Shared by all views."""
 CPS_PER_BQ = 6e-6
+REST = 999
+"""Label of tissue that is no organ."""
 PATIENT_MIDDLE_MM = 330.0
 """Height in the virtual patient of the middle of the field: kidneys, liver, spleen and lesions lie in it."""
 
@@ -56,30 +58,27 @@ def patient(matrix: int, views: int, seed: int) -> Scene:
     """A virtual patient 24 h after administration."""
     drawn = draw_patient(seed)
     grid = grid_of(matrix, PATIENT_MIDDLE_MM)
-    body = rasterise(drawn.anatomy, grid)
-    labels = body.regions.labels
-    names = {number: region.name for number, region in body.regions.table.items()}
+    body, whole = (rasterise(drawn.anatomy, g) for g in (grid, _whole(drawn.anatomy, grid)))
     activity = np.zeros(grid.shape, np.float32)
     scale = CPS_PER_BQ * ACQUISITION_S / views
-    whole = rasterise(drawn.anatomy, _whole(drawn.anatomy, grid))
-    numbers = {name: number for number, name in names.items()}
     for name in drawn.kinetics:
-        here = body.body & (labels == 0) if name == "remainder" else labels == numbers.get(name, -1)
-        everywhere = _voxels(whole, name)
-        if here.any():
-            activity[here] = float(drawn.activity_bq_at(name, TIME_S)) / everywhere * scale
+        # what lies outside the field keeps its share of the region's activity
+        per_voxel = float(drawn.activity_bq_at(name, TIME_S)) / _mask(whole, name, drawn.kinetics).sum()
+        activity[_mask(body, name, drawn.kinetics)] = per_voxel * scale
     mu = linear_attenuation_from_hu(body.hu.values, PHOTOPEAK_MEV)
+    labels = body.regions.labels
+    names = {number: region.name for number, region in body.regions.table.items()}
     return Scene(
         activity=activity,
         mu_per_cm=np.asarray(np.where(body.body, mu, 0), dtype=np.float32),
-        labels=np.where(body.body & (labels == 0), 999, labels).astype(np.int16),
-        names={**names, 999: "remainder"},
+        labels=np.where(body.body & (labels == 0), REST, labels).astype(np.int16),
+        names={**names, REST: "other tissue"},
         pixel_mm=grid.spacing_mm[0],
     )
 
 
-def _whole(anatomy: Any, grid: Grid) -> Grid:
-    """The same voxels over the whole trunk, so that what lies outside the field keeps its activity."""
+def _whole(anatomy: Anatomy, grid: Grid) -> Grid:
+    """The same voxels over the whole trunk."""
     slices = int(np.ceil((2 * anatomy.shapes[0].axes_mm[2] + 130) / grid.spacing_mm[2]))
     return Grid(
         size=(grid.size[0], grid.size[1], slices),
@@ -88,11 +87,13 @@ def _whole(anatomy: Any, grid: Grid) -> Grid:
     )
 
 
-def _voxels(body: Any, name: str) -> int:
+def _mask(body: Rasterised, name: str, named: Mapping[str, object]) -> NDArray[np.bool_]:
+    """A region; the remainder is all of the body that has no kinetics of its own."""
+    table = {region.name: number for number, region in body.regions.table.items()}
     if name == "remainder":
-        return int((body.body & (body.regions.labels == 0)).sum())
-    number = next(n for n, region in body.regions.table.items() if region.name == name)
-    return int((body.regions.labels == number).sum())
+        apart = [number for region, number in table.items() if region in named]
+        return np.asarray(body.body & ~np.isin(body.regions.labels, apart))
+    return np.asarray(body.regions.labels == table.get(name, -1))
 
 
 def spheres(matrix: int, views: int) -> Scene:
