@@ -1,12 +1,14 @@
 """One bed of a real patient, from DICOM to image, by PyTomography's way and by ours, side by side.
 
-    python benchmarks/real_patient.py --pytomography PYTHON [--data FOLDER] [--picture FILE.jpg] [--json FILE]
+    python benchmarks/real_patient.py --pytomography PYTHON [--data FOLDER] [--bed 2] [--picture FILE.jpg]
 
 FOLDER holds ``NM/bed1_projections.dcm`` and ``CT/*.dcm`` (the public tutorial patient of PyTomography, GE Discovery
-670). Each program reads the DICOM with its own readers and makes its own attenuation map from the CT; scatter (triple
-window at 208 keV), collimator (SIMIND's GE MEGP), intrinsic resolution, iterations and subsets are the same. A third
-reconstruction of ours takes PyTomography's attenuation map, so that what remains is the projector's. Regions are found
-on the mean of both images, so that they favour none.
+670; bed 1 is head and chest, bed 2 the abdomen). Each program reads the DICOM with its own readers and makes its own
+attenuation map from the CT. Scatter (triple window at 208 keV, smoothed alike), collimator (SIMIND's GE MEGP),
+intrinsic resolution, iterations and subsets are the same. A second reconstruction of ours takes PyTomography's
+attenuation map, so that what remains is the projector's. Regions are found on the mean of both images, so that they
+favour none, and only slices that the detector saw are compared and drawn: where it counts nothing PyTomography
+reconstructs zeros, and Lutetia, which leaves those rows out, whatever is left over.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numba
 import numpy as np
 from contenders.launch import FOLDER, environment, last_line, machine
 from matplotlib import pyplot as plt
@@ -28,7 +31,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from lutetia.errors import LutetiaError
 from lutetia.images.dicom.ct import read_ct
 from lutetia.images.dicom.nm import read_projections
 from lutetia.images.grid import Grid
@@ -36,7 +38,9 @@ from lutetia.images.regions import Regions
 from lutetia.images.segment import segment_from_spect
 from lutetia.images.volume import Volume, require_same_grid
 from lutetia.recon.camera import read_camera
-from lutetia.recon.reconstruct import BedReconstruction, ReconSettings, reconstruct_bed_in_detail
+from lutetia.recon.osem import ordered_subsets
+from lutetia.recon.reconstruct import EDGE_SLICES, BedReconstruction, ReconSettings, reconstruct_bed_in_detail
+from lutetia.recon.scatter import SMOOTHING_FWHM_PIXELS
 
 DATA = Path(__file__).resolve().parents[1] / "shared" / "data" / "lu177_patient_spect"
 PHOTOPEAK_MEV = 0.208366
@@ -46,6 +50,8 @@ INTRINSIC_FWHM_MM = 3.8
 WINDOW_LOWER_KEV = (187.2, 166.9, 229.6)
 """Peak, lower and upper scatter window."""
 BODY_PER_CM = 0.05
+SHOWN_SHARE = (0.5, 0.5)
+"""End of the grey scale over the largest value: projections, slice."""
 
 
 def theirs(python: str, nm: Path, ct: Path, threads: int) -> tuple[Volume, Volume, dict[str, Any]]:
@@ -57,7 +63,8 @@ def theirs(python: str, nm: Path, ct: Path, threads: int) -> tuple[Volume, Volum
         "intrinsic_fwhm_mm": INTRINSIC_FWHM_MM,
         "photopeak_kev": PHOTOPEAK_MEV * 1e3,
         "iterations": ITERATIONS,
-        "subsets": SUBSETS,
+        "scatter_fwhm_pixels": SMOOTHING_FWHM_PIXELS,
+        "subset_order": [int(g[0]) for g in ordered_subsets(np.arange(SUBSETS) * 2 * np.pi / SUBSETS, SUBSETS)],
     }
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.npz"
@@ -94,20 +101,23 @@ def ours(nm: Path, ct: Volume) -> tuple[BedReconstruction, float, float]:
     return bed, float(projections.frame_duration_s[0]), time.perf_counter() - start
 
 
+def seen_slices(bed: BedReconstruction) -> slice:
+    """Slices that the detector saw, without those at either end that activity beyond blurs into."""
+    lit = np.flatnonzero(bed.system.usable.any(axis=1)[::-1])
+    return slice(int(lit[0]) + EDGE_SLICES, int(lit[-1]) + 1 - EDGE_SLICES)
+
+
 def compare(
-    images: Mapping[str, NDArray[np.float32]], mu: NDArray[np.float32], regions: Regions
+    images: Mapping[str, NDArray[np.float32]], mu: NDArray[np.float32], regions: Regions, seen: slice
 ) -> list[dict[str, Any]]:
-    """Mean of every region in every image, and over the body."""
+    """Mean of every region in every image, and over the body, in the slices seen."""
     rows = []
     masks = {"body": mu > BODY_PER_CM, **{r.name: regions.labels == n for n, r in regions.table.items()}}
-    for name, mask in masks.items():
-        rows.append(
-            {
-                "region": name,
-                "volume_mL": float(mask.sum()) * regions.grid.voxel_ml,
-                **{key: float(image[mask].mean(dtype=np.float64)) for key, image in images.items()},
-            }
-        )
+    for name, whole in masks.items():
+        mask = whole[seen]
+        if mask.any():
+            means = {key: float(image[seen][mask].mean(dtype=np.float64)) for key, image in images.items()}
+            rows.append({"region": name, "volume_mL": float(mask.sum()) * regions.grid.voxel_ml, **means})
     return rows
 
 
@@ -124,22 +134,22 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def picture(path: Path, images: Mapping[str, NDArray[np.float32]], grid: Grid, slice_k: int) -> None:
+def picture(path: Path, images: Mapping[str, NDArray[np.float32]], grid: Grid, seen: slice, slice_k: int) -> None:
     """Coronal maximum-intensity projections and one transaxial slice, on the same scale."""
     mpl.use("Agg")
-    figure, axes = plt.subplots(2, 2, figsize=(9.0, 7.4), height_ratios=(1.6, 1.0), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(8.6, 8.0), height_ratios=(1.0, 1.0), layout="constrained")
     sx, sy, sz = grid.spacing_mm
-    peak = 0.5 * max(float(image.max()) for image in images.values())
     for column, (name, image) in enumerate(images.items()):
-        views = (image.max(axis=1)[::-1], sz / sx), (image[slice_k], sy / sx)
+        views = (image[seen].max(axis=1)[::-1], sz / sx), (image[slice_k], sy / sx)
         for row, (view, aspect) in enumerate(views):
+            peak = SHOWN_SHARE[row] * max(float(other[seen].max()) for other in images.values())
             shown = axes[row, column].imshow(view, cmap="gray_r", vmin=0, vmax=peak, aspect=aspect)
             axes[row, column].set_axis_off()
-        axes[0, column].set_title(name)
-    axes[0, 0].text(0.02, 0.97, "coronal maximum", transform=axes[0, 0].transAxes, va="top", fontsize=8)
-    axes[1, 0].text(0.02, 0.97, "transaxial slice", transform=axes[1, 0].transAxes, va="top", fontsize=8)
-    figure.colorbar(shown, ax=axes, shrink=0.6, label="counts per view and voxel (scale ends at half the maximum)")
-    figure.savefig(path, dpi=110, pil_kwargs={"quality": 82})
+            if column:
+                figure.colorbar(shown, ax=axes[row], shrink=0.8, label="counts per view and voxel")
+        axes[0, column].set_title(f"{name}: coronal maximum")
+        axes[1, column].set_title(f"{name}: transaxial slice")
+    figure.savefig(path, dpi=105, pil_kwargs={"quality": 82})
     plt.close(figure)
 
 
@@ -148,7 +158,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pytomography", metavar="PYTHON", help="interpreter of an environment with PyTomography")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help="with NM/ and CT/")
-    parser.add_argument("--bed", type=int, default=1, choices=(1, 2))
+    parser.add_argument("--bed", type=int, default=2, choices=(1, 2))
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--picture", type=Path, metavar="FILE.jpg")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -156,15 +166,16 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Reconstruct three times, compare, draw."""
+    """Reconstruct, compare, draw."""
     options = arguments()
     nm, ct_folder = options.data / "NM" / f"bed{options.bed}_projections.dcm", options.data / "CT"
     if options.pytomography is None or not nm.exists():
         print("Not run: needs --pytomography PYTHON and the patient's folder, --data FOLDER.", file=sys.stderr)
         return 0
-    here = machine()
-    image, mu, told = theirs(options.pytomography, nm, ct_folder, options.threads)
+    left: dict[str, Any] = {"machine": machine(), "threads": options.threads, "bed": options.bed}
+    image, mu, left["PyTomography"] = theirs(options.pytomography, nm, ct_folder, options.threads)
     ct = read_ct(sorted(ct_folder.glob("*.dcm")))
+    numba.set_num_threads(options.threads)
     ours(nm, ct)  # compiles
     bed, frame_s, seconds = ours(nm, ct)
     swapped, _, _ = ours(nm, mu)
@@ -175,35 +186,32 @@ def main() -> int:
         "Lutetia, its attenuation": swapped.volume.values * np.float32(frame_s),
     }
     both = bed.volume.with_values((images["PyTomography"] + images["Lutetia"]) / 2)
-    try:
-        regions = segment_from_spect(both, ct)
-    except LutetiaError as error:
-        sys.exit(f"No regions: {error}")
-    rows = compare(images, bed.attenuation.values, regions)
+    regions, seen = segment_from_spect(both, ct), seen_slices(bed)
     body = bed.attenuation.values > BODY_PER_CM
-    told["mu_in_body_per_cm"] = float(mu.values[body].mean())
-    mine = {
+    left["PyTomography"]["mu_in_body_per_cm"] = float(mu.values[body].mean())
+    left["Lutetia"] = {
         "osem_s": seconds,
         "counts": float(bed.counts.sum()),
         "scatter_counts": float(bed.scatter.counts.sum()),
         "mu_in_body_per_cm": float(bed.attenuation.values[body].mean()),
     }
     console = Console(width=max(120, Console().width))
-    console.print(f"{here['processor']}, {options.threads} threads, load {here['load_average']}")
-    console.print({"PyTomography": told, "Lutetia": mine})
-    console.print(table_of(rows))
+    console.print(left)
+    left["regions"] = compare(images, bed.attenuation.values, regions, seen)
+    console.print(table_of(left["regions"]))
     if options.picture:
-        hottest = max((n for n, r in regions.table.items()), key=lambda n: both.values[regions.labels == n].mean())
-        slice_k = int(np.median(np.nonzero(regions.labels == hottest)[0]))
-        shown = {
-            f"PyTomography {told['versions']['pytomography']}": images["PyTomography"],
-            "Lutetia": images["Lutetia"],
-        }
-        picture(options.picture, shown, bed.volume.grid, slice_k)
+        shown = {key: images[key] for key in ("PyTomography", "Lutetia")}
+        picture(options.picture, shown, bed.volume.grid, seen, kidney_slice(regions, seen))
     if options.json:
-        left = {"machine": here, "PyTomography": told, "Lutetia": mine, "regions": rows}
         options.json.write_text(json.dumps(left, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def kidney_slice(regions: Regions, seen: slice) -> int:
+    """Middle slice of the kidneys, or of what is seen where none were found."""
+    kidneys = [n for n, r in regions.table.items() if r.name.startswith("kidney")]
+    found = np.nonzero(np.isin(regions.labels, kidneys))[0]
+    return int(np.median(found)) if found.size else (seen.start + seen.stop) // 2
 
 
 if __name__ == "__main__":
