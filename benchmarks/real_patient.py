@@ -42,7 +42,7 @@ from lutetia.recon.osem import ordered_subsets
 from lutetia.recon.reconstruct import EDGE_SLICES, BedReconstruction, ReconSettings, reconstruct_bed_in_detail
 from lutetia.recon.scatter import SMOOTHING_FWHM_PIXELS
 
-DATA = Path(__file__).resolve().parents[1] / "shared" / "data" / "lu177_patient_spect"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "lu177_patient_spect"
 PHOTOPEAK_MEV = 0.208366
 ITERATIONS, SUBSETS = 6, 6
 COLLIMATOR, ITS_COLLIMATOR = "GE-Discovery-670-MEGP", "GI-MEGP"

@@ -211,7 +211,7 @@ def scaling(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
     cases = [(128, views, threads) for views in (30, 60, 120) for threads in (1, 2)]
     cases += [(64, 60, 2), (192, 60, 2)]
     table = Table(title="Lutetia, OSEM 4 x 6 (spheres in water)", title_justify="left")
-    for column in ("matrix", "views", "threads", "forward", "backward", "OSEM", "peak MiB", "load"):
+    for column in ("matrix", "views", "threads", "forward", "backward", "OSEM", "OSEM cpu", "peak MiB", "load"):
         table.add_column(column, justify="right")
     rows = []
     for matrix, views, threads in sorted(cases):
@@ -222,7 +222,8 @@ def scaling(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
         told = compete("lutetia", sys.executable, "lutetia_osem.py", problem, **settings).told
         seconds = [told[key]["s"] for key in ("forward", "backward", "osem")]
         table.add_row(
-            f"{matrix}^3", str(views), str(threads), *(f"{s:.3f}" for s in seconds), f"{told['peak_mib']:.0f}",
+            f"{matrix}^3", str(views), str(threads), *(f"{s:.3f}" for s in seconds),
+            f"{told['osem']['processor_s']:.3f}", f"{told['peak_mib']:.0f}",
             f"{told['load_average']:.1f}",
         )  # fmt: skip
         rows.append({"matrix": matrix, "views": views, **told})
