@@ -115,13 +115,20 @@ def join_beds(beds: Sequence[BedReconstruction], images: Sequence[NDArray[np.flo
         for bed, image in zip(beds, images, strict=True)
     ]
     if len(volumes) == 1:
-        return volumes[0]
+        # what lies beyond the detector is not known; what the algorithm put there is no activity
+        values = volumes[0].values * _seen_slices(beds[0])[:, None, None]
+        return volumes[0].with_values(values.astype(np.float32))
     return stitch(volumes, [usable_slices(bed) for bed in beds])
+
+
+def _seen_slices(bed: BedReconstruction) -> NDArray[np.bool_]:
+    seen: NDArray[np.bool_] = np.max(bed.system.usable, axis=1)[::-1]
+    return seen
 
 
 def usable_slices(bed: BedReconstruction) -> NDArray[np.bool_]:
     """Slices (nz,) of a bed that its detector saw, without those at its ends."""
-    seen = np.flatnonzero(np.max(bed.system.usable, axis=1)[::-1])
+    seen = np.flatnonzero(_seen_slices(bed))
     usable = np.zeros(bed.volume.grid.size[2], bool)
     usable[seen[0] + EDGE_SLICES : seen[-1] + 1 - EDGE_SLICES] = True
     return usable

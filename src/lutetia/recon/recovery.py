@@ -1,18 +1,20 @@
 """What a reconstruction makes of a known image: partial-volume factors and counting uncertainty of regions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.errors import GridError, InputError
 from lutetia.images.grid import Grid
+from lutetia.images.resample import average_onto
+from lutetia.images.volume import Volume
 from lutetia.recon.bed import BedReconstruction, ReconSettings, run
-from lutetia.recon.channels import Progress
+from lutetia.recon.channels import Channel, Part, Progress
 from lutetia.recon.noise import propagated_noise
-from lutetia.recon.projector import Projector
+from lutetia.recon.projector import Projector, spect_system
 from lutetia.recon.reconstruct import Reconstruction, join_beds, usable_slices
 from lutetia.recon.stitch import bed_shares, place_onto
 
@@ -143,13 +145,18 @@ def _held(settings: ReconSettings) -> ReconSettings:
 
 
 def counting_uncertainty(
-    reconstruction: Reconstruction, occupancy: Occupancy, *, progress: Progress | None = None
+    reconstruction: Reconstruction,
+    occupancy: Occupancy,
+    *,
+    coarse: bool = True,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Relative standard uncertainty of each region's activity by counting statistics, of the image as reconstructed.
 
     Propagated through every step of every bed (:func:`lutetia.recon.noise.propagated_noise`), the scatter estimate's
-    variance included; a correction for partial volume keeps the relative uncertainty. For penalised likelihood the
-    Fisher bound of :func:`count_uncertainty` stands in.
+    variance included; a correction for partial volume keeps the relative uncertainty. ``coarse`` does it on voxels twice
+    as large, which takes an eighth of the time. For penalised likelihood the Fisher bound of :func:`count_uncertainty`
+    stands in.
 
     Returns
     -------
@@ -163,26 +170,72 @@ def counting_uncertainty(
     if len(reconstruction.beds) > 1:
         beds = reconstruction.beds
         shares = bed_shares([bed.volume.grid for bed in beds], [usable_slices(bed) for bed in beds], whole)
-    sums = {name: float(np.vdot(share, reconstruction.volume.values)) for name, share in occupancy.items()}
-    variance = dict.fromkeys(occupancy, 0.0)
+    variance, sums = dict.fromkeys(occupancy, 0.0), dict.fromkeys(occupancy, 0.0)
     for number, (bed, share) in enumerate(zip(reconstruction.beds, shares, strict=True)):
         factor = np.float32(bed.decay_factor) * share[:, None, None].astype(np.float32)
         placed = {n: place_onto(o * factor, whole, bed.volume.grid) for n, o in occupancy.items()}
-        weights = {name: w for name, w in placed.items() if w.any()}
-        if not weights:
+        seen = {name: w for name, w in placed.items() if w.any()}
+        if not seen:
             continue
+        channels, extra, weights = (halved if coarse else _as_they_are)(bed, seen)
         found = propagated_noise(
-            [peak.channel for peak in bed.peaks],
-            weights,
-            iterations=bed.log.iterations,
-            subsets=bed.log.subsets,
-            scatter_variance=[peak.scatter.variance for peak in bed.peaks],
+            channels, weights, iterations=bed.log.iterations, subsets=bed.log.subsets, scatter_variance=extra
         )
-        for name, counts, scatter in zip(found.regions, found.by_counts, found.by_scatter, strict=True):
-            variance[name] += float(counts + scatter)
+        for k, name in enumerate(found.regions):
+            variance[name] += float(found.by_counts[k] + found.by_scatter[k])
+            sums[name] += float(found.sums[k])
         if progress is not None:
             progress("Counting uncertainty", (number + 1) / len(shares))
     return {n: float(np.sqrt(variance[n])) / sums[n] if sums[n] > 0 else np.inf for n in occupancy}
+
+
+Prepared = tuple[list[Channel], list[NDArray[np.float32]], Occupancy]
+"""Channels, variance of the scatter in each, and the regions on the same grid."""
+
+
+def _as_they_are(bed: BedReconstruction, regions: Occupancy) -> Prepared:
+    return [peak.channel for peak in bed.peaks], [peak.scatter.variance for peak in bed.peaks], regions
+
+
+def halved(bed: BedReconstruction, regions: Occupancy) -> Prepared:
+    """A bed on pixels and voxels twice as large; as it is where columns are odd (the axis would not stay in the middle)."""
+    orbit = bed.system.orbit
+    if orbit.n_columns % 2:
+        return _as_they_are(bed, regions)
+    rows = orbit.n_rows // 2
+    # an odd last row is dropped, which moves the middle
+    z = orbit.centre_mm[2] + (orbit.n_rows - 2 * rows) * orbit.pixel_mm[1] / 2
+    wide = replace(
+        orbit,
+        pixel_mm=(2 * orbit.pixel_mm[0], 2 * orbit.pixel_mm[1]),
+        n_rows=rows,
+        n_columns=orbit.n_columns // 2,
+        centre_mm=(orbit.centre_mm[0], orbit.centre_mm[1], z),
+    )
+    grid = wide.grid()
+    channels, extra = [], []
+    for peak in bed.peaks:
+        mu = None if peak.attenuation is None else average_onto(peak.attenuation, grid)
+        system = spect_system(
+            orbit=wide,
+            camera=peak.peak.camera,
+            attenuation=mu,
+            support=_blocks(peak.system.support[None], np.max)[0],
+            usable=_blocks(peak.system.usable[None, : 2 * rows], np.min)[0],
+        )
+        part = Part(system=system, image=peak.peak.image, weight=peak.weight)
+        counts, scatter = (_blocks(v[:, : 2 * rows], np.sum) for v in (peak.counts, peak.scatter.counts))
+        channels.append(Channel(counts=counts, additive=scatter, parts=(part,)))
+        extra.append(_blocks(peak.scatter.variance[:, : 2 * rows], np.sum))
+    own = bed.volume.grid
+    shares = {n: average_onto(Volume(grid=own, values=w, unit="1"), grid).values for n, w in regions.items()}
+    return channels, extra, shares
+
+
+def _blocks(values: NDArray[Any], by: Callable[..., Any]) -> NDArray[Any]:
+    """Two by two of the last two axes into one."""
+    n, rows, columns = values.shape
+    return np.asarray(by(values.reshape(n, rows // 2, 2, columns // 2, 2), axis=(2, 4)))
 
 
 def count_uncertainty(

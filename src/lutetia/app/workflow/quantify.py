@@ -219,14 +219,14 @@ def in_words(result: Reconstruction, peaks: Sequence[Peak]) -> str:
 def _scatter_method(
     wanted: str, projections: Projections, energies_mev: Sequence[float], *, has_ct: bool
 ) -> tuple[ScatterMethod, tuple[str, ...]]:
-    """The scatter estimate asked for, or the best that the windows allow."""
+    """The scatter estimate asked for; by transport where there is a map of the body, else the best of the windows."""
     if wanted in ("tew", "dew", "model", "none"):
         return cast(ScatterMethod, wanted), ()
+    if has_ct:
+        return "model", ()
     roles = [classify_windows(projections.windows, energy) for energy in energies_mev]
     if all(r.lower is not None and r.upper is not None for r in roles):
         return "tew", ()
-    if has_ct:
-        return "model", ("No scatter windows on both sides of the peak: scatter was modelled by photon transport.",)
     if all(r.lower is not None for r in roles):
         return "dew", ("No upper scatter window: scatter was estimated from the lower one alone.",)
     return "none", ("No scatter window: scatter was not corrected, activities are too high by its share.",)
