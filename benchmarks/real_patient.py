@@ -40,6 +40,7 @@ from lutetia.images.volume import Volume, require_same_grid
 from lutetia.recon.bed import BedReconstruction, ReconSettings, reconstruct_bed_in_detail
 from lutetia.recon.camera import read_camera
 from lutetia.recon.channels import ordered_subsets
+from lutetia.recon.peaks import Peak
 from lutetia.recon.reconstruct import EDGE_SLICES
 from lutetia.recon.scatter import SMOOTHING_FWHM_PIXELS
 
