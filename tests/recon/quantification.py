@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from unittest.mock import patch
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from lutetia.images.acquisition import EnergyWindow, Projections
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
-from lutetia.recon.bed import ReconSettings
+from lutetia.recon.bed import SEED, ReconSettings
 from lutetia.recon.camera import Camera, read_camera
 from lutetia.recon.noise import propagated_noise
 from lutetia.recon.peaks import Peak
@@ -250,25 +251,30 @@ class Quantified:
 
 
 def quantify(
-    projections: Projections, assumed: Assumed = NO_ERROR, *, scatter="model", both=False, iterations=6, spheres=True
+    projections: Projections,
+    assumed: Assumed = NO_ERROR,
+    *,
+    scatter="model",
+    both=False,
+    iterations=6,
+    spheres=True,
+    histories=200_000,
+    seed=SEED,
 ) -> Quantified:
     """The whole way from projections to corrected concentrations.
 
     Parameters
     ----------
     both : reconstruct from the 113 keV window too, its sensitivity by the data
+    histories, seed : of the photons of scatter from the model
     """
     energies = (PEAK_MEV, LOW_PEAK_MEV) if both else (PEAK_MEV,)
     peaks = [Peak(energy_mev=e, camera=camera(e, assumed.fwhm), emissions=LINES) for e in energies]
-    done = reconstruct_time_point(
-        [projections],
-        ct(assumed),
-        None,
-        PEAK_MEV,
-        ReconSettings(subsets=6, iterations=iterations, scatter=scatter),
-        decay_constant_per_s=0.0,
-        peaks=peaks,
-    )
+    settings = ReconSettings(subsets=6, iterations=iterations, scatter=scatter, histories=histories)
+    with patch("lutetia.recon.bed.SEED", seed):
+        done = reconstruct_time_point(
+            [projections], ct(assumed), None, PEAK_MEV, settings, decay_constant_per_s=0.0, peaks=peaks
+        )
     grid = done.volume.grid
     shares = occupancy(grid, assumed, spheres=spheres)
     measured = region_means(done.volume.values / (SENSITIVITY * assumed.sensitivity * grid.voxel_ml), shares)
@@ -281,3 +287,26 @@ def quantify(
         recovery=found.measured_over_true,
         volume_ml={n: float(s.sum(dtype=np.float64)) * grid.voxel_ml for n, s in shares.items()},
     )
+
+
+def profiles(found: Quantified) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over true concentration of a uniform cylinder: in rings of 10 mm, in slabs of 14 mm.
+
+    All lie 30 mm or more from the surface: more than twice the 13 mm that the camera resolves at the axis.
+    """
+    grid = found.reconstruction.volume.grid
+    ratio = found.reconstruction.volume.values / (SENSITIVITY * grid.voxel_ml * BACKGROUND_BQ_PER_ML)
+    x, y, z = (grid.origin_mm[a] + np.arange(grid.size[a]) * grid.spacing_mm[a] for a in range(3))
+    ring = np.broadcast_to((np.hypot(x[None, :], y[:, None]) // 10).astype(int), grid.shape)
+    slab = np.broadcast_to(((z + 70) // 14).astype(int)[:, None, None], grid.shape)
+    inside = (ring < 7) & (slab >= 0) & (slab < 10)
+    return tuple(np.bincount(index[inside], ratio[inside]) / np.bincount(index[inside]) for index in (ring, slab))
+
+
+def over_seeds(projections: Projections, seeds: int, *, share: float = 1.0, **how) -> dict[str, np.ndarray]:
+    """Relative errors of the activity of each region, and of the whole, for several draws of the counts alone."""
+    found = [
+        quantify(noisy(projections, np.random.default_rng([7, seed]), share), **how).activity_error(share)
+        for seed in range(seeds)
+    ]
+    return {name: np.array([f[name] for f in found]) for name in found[0]}
