@@ -73,11 +73,15 @@ def test_uniform_cylinder_is_flat(scatter, level, record):
     record("slabs", (slabs / mean - 1).round(4).tolist())
     assert np.abs(rings / mean - 1).max() < 0.02
     assert np.abs(slabs / mean - 1).max() < 0.02
-    assert mean == pytest.approx(1.0, abs=level)  # as found: triple windows are 2.4 % low here
+    record("mean", round(mean, 4))
+    assert mean == pytest.approx(1.0, abs=level)  # as found: triple windows are 2.3 % low here
     for share in (1.0, WEEK):
         one = quantify(noisy(projections, np.random.default_rng(1), share), spheres=False, scatter=scatter)
         both = np.concatenate(profiles(one)) / share
-        record(f"largest deviation at {share * BACKGROUND_BQ_PER_ML:.0f} Bq/mL", np.abs(both - mean).max())
+        record(
+            f"largest deviation at {share * BACKGROUND_BQ_PER_ML:.0f} Bq/mL",
+            round(float(np.abs(both / mean - 1).max()), 4),
+        )
         assert np.abs(both / mean - 1).max() < (
             0.05 if share == 1.0 else 0.08
         )  # noise: 4 sigma of the smallest part
@@ -94,7 +98,7 @@ def test_activities_within_the_limits_for_every_seed(method, record):
     found = over_seeds(projections, 10, **METHODS[method])
     for name, errors in found.items():
         spread = errors.std(ddof=1)
-        record(name, [round(100 * v, 2) for v in (exact[name], errors.mean(), spread, np.abs(errors).max())])
+        record(name, [round(100 * float(v), 2) for v in (exact[name], errors.mean(), spread, np.abs(errors).max())])
     for name, limit in LIMITS.items():
         assert np.abs(found[name]).max() < limit, name
         assert abs(exact[name]) < limit
@@ -112,7 +116,7 @@ def test_activities_a_week_later(record):
     found = over_seeds(expected_projections(), 10, share=WEEK)
     for name, errors in found.items():
         row = (errors.mean(), errors.std(ddof=1), np.abs(errors).max())
-        record(name, [round(100 * v, 2) for v in row])
+        record(name, [round(100 * float(v), 2) for v in row])
     for name, limit in LIMITS.items():
         assert abs(found[name].mean()) < limit, name  # single draws may lie outside: noise of 2.5 to 7 %
 
