@@ -152,7 +152,7 @@ def test_recon_refuses_negative_values_and_other_units(tmp_path: Path) -> None:
     kwargs = {"identity": IDENTITY, "nuclide": "Lu-177", "acquisition_time": TIME}
     with pytest.raises(InputError, match="at least 0"):
         write_nm_recon(recon().with_values(-recon().values), tmp_path / "r.dcm", **kwargs)
-    with pytest.raises(GridError, match="Bq/mL or counts"):
+    with pytest.raises(GridError, match="Bq/mL, counts or counts/s"):
         write_nm_recon(recon("HU"), tmp_path / "r.dcm", **kwargs)
 
 

@@ -132,7 +132,7 @@ def test_progress_is_told_and_nonsense_refused(seen):
     bootstrap([channel], regions, again, replicates=2, rng=np.random.default_rng(1), progress=follow)
     propagated_noise([channel], regions, iterations=1, subsets=1, progress=follow)
     assert told[1] == ("Replicate 2 of 2", 1.0)
-    assert told[-1] == ("Noise of voxel", 1.0)
+    assert told[-1] == ("Counting uncertainty", 1.0)
     with pytest.raises(InputError, match="1 replicates of 3 regions"):
         bootstrap([channel], regions, again, replicates=1, rng=np.random.default_rng(1))
     with pytest.raises(InputError, match="0 regions of image 0"):

@@ -64,7 +64,7 @@ class ReconSettings:
     resolution: bool = True
     until_change: float | None = None
     penalty: Penalty = field(default_factory=Penalty)
-    histories: int = 200_000
+    histories: int = 400_000
     device: Device = "cpu"
 
     def __post_init__(self) -> None:

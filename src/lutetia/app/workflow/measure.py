@@ -25,6 +25,7 @@ from lutetia.kinetics.single_time import (
     time_integrated_activity_known_half_life,
 )
 from lutetia.physics.nuclides import Nuclide
+from lutetia.recon.reconstruct import Reconstruction
 from lutetia.recon.recovery import count_uncertainty, counting_uncertainty, recovery_by_reprojection, region_means
 
 Progress = Callable[[str, float], None]
@@ -143,12 +144,7 @@ def measure_scan(
         if case.partial_volume_correction:
             found = recovery_by_reprojection(scan.reconstruction, seen, means, iterations=2)
             recovery, means = dict(found.measured_over_true), dict(found.corrected)
-        counting = count_uncertainty(scan.reconstruction, seen, means)
-        if noise_excess is None:
-            progress(f"Counting uncertainty of {scan.loaded.label}", 0.5)
-            propagated = counting_uncertainty(scan.reconstruction, seen)
-            noise_excess = {n: max(propagated[n] / counting[n], 1.0) for n in seen if 0 < counting[n] < math.inf}
-        counting = {n: u * noise_excess.get(n, USUAL_EXCESS) for n, u in counting.items()}
+        counting, noise_excess = _counting(scan.reconstruction, seen, means, noise_excess)
     progress(f"Measured {scan.loaded.label}", 1.0)
     motion = _motion(regions) if registered else {}
     return ScanMeasurement(
@@ -164,6 +160,17 @@ def measure_scan(
         warnings=tuple(warnings),
         noise_excess=noise_excess or {},
     )
+
+
+def _counting(
+    reconstruction: Reconstruction, seen: Occupancy, means: Mapping[str, float], excess: Mapping[str, float] | None
+) -> tuple[dict[str, float], Mapping[str, float]]:
+    """Relative counting uncertainty of each region, and how many times the Fisher bound that is."""
+    least = count_uncertainty(reconstruction, seen, means)
+    if excess is None:
+        propagated = counting_uncertainty(reconstruction, seen)
+        excess = {n: max(propagated[n] / least[n], 1.0) for n in seen if 0 < least[n] < math.inf}
+    return {n: u * excess.get(n, USUAL_EXCESS) for n, u in least.items()}, excess
 
 
 def _motion(regions: Regions) -> dict[str, float]:
