@@ -1,5 +1,7 @@
 """Attenuation map on the SPECT grid, and where activity can be."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter1d
@@ -31,6 +33,22 @@ def covered_voxels(inner: Grid, outer: Grid) -> NDArray[np.bool_]:
         index = move[axis, 0] * i + move[axis, 1] * j + move[axis, 2] * k + move[axis, 3]
         covered &= (index >= -0.5) & (index <= outer.size[axis] - 0.5)
     return covered
+
+
+def slices_near(ct: Volume, grid: Grid) -> Volume:
+    """The slices of a CT that reach into a grid, with two more at either end; all where it is tilted or misses the grid."""
+    own = ct.grid
+    if not np.allclose(own.directions, np.eye(3), atol=1e-6):
+        return ct
+    z = grid.corners_mm()[:, 2]
+    first = int(np.floor((z.min() - own.origin_mm[2]) / own.spacing_mm[2])) - 2
+    last = int(np.ceil((z.max() - own.origin_mm[2]) / own.spacing_mm[2])) + 3
+    first, last = max(first, 0), min(last, own.size[2])
+    if last - first < 1 or last - first == own.size[2]:
+        return ct
+    origin = (own.origin_mm[0], own.origin_mm[1], own.origin_mm[2] + first * own.spacing_mm[2])
+    cut = replace(own, size=(own.size[0], own.size[1], last - first), origin_mm=origin)
+    return Volume(grid=cut, values=ct.values[first:last], unit=ct.unit)
 
 
 def require_coverage(ct: Grid, grid: Grid, emission: NDArray[np.floating]) -> tuple[str, ...]:

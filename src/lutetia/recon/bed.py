@@ -21,6 +21,7 @@ from lutetia.recon.osem import EmResult, Until, expectation_maximisation
 from lutetia.recon.peaks import (
     Peak,
     PeakWindow,
+    balance,
     balanced_scatter,
     modelled_scatter,
     peak_windows,
@@ -35,8 +36,9 @@ from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles
 SEED: Final = 20240101
 """Of the photons of scatter from the model."""
 PREVIEW_ITERATIONS: Final = 2
-RESCATTER_AFTER: Final = (1, 2, 4)
-"""Iterations after which scatter from the model is estimated anew; later the image's scatter hardly changes."""
+RESCATTER_AFTER: Final = {1: 0.5, 2: 0.5, 4: 1.0}
+"""Iterations after which scatter from the model is estimated anew, and the share of the histories; later it hardly
+changes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,13 +240,16 @@ def _weighed(
     firsts = {w.peak.image: w for w in reversed(windows)}
     if len(firsts) == len(windows):
         return windows, ()
+    model = settings.scatter == "model"
     quick = replace(settings, algorithm="osem", iterations=PREVIEW_ITERATIONS, until_change=None)
     alone = tuple(firsts[n] for n in sorted(firsts))
-    images = run(alone, quick, None).images
-    found = None
-    if settings.scatter == "model":
-        found = modelled_scatter(windows, images, histories=settings.histories, seed=SEED, weighed=False)
-    return with_weights(windows, images, found)
+    images = run(alone, replace(quick, scatter="none") if model else quick, None).images
+    if not model:
+        return with_weights(windows, images, None)
+    found = modelled_scatter(windows, images, histories=settings.histories // 2, seed=SEED, weighed=False)
+    # fitted without scatter, the images are too hot, and so is their scatter
+    scale = balance(alone, images, [found[windows.index(w)] for w in alone])
+    return with_weights(windows, [scale * image for image in images], [scale * s for s in found])
 
 
 def run(windows: Sequence[PeakWindow], settings: ReconSettings, progress: Progress | None) -> EmResult:
@@ -257,7 +262,8 @@ def run(windows: Sequence[PeakWindow], settings: ReconSettings, progress: Progre
     def rescatter(iteration: int, images: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.floating]] | None:
         if iteration not in RESCATTER_AFTER:
             return None
-        found = modelled_scatter(windows, images, histories=settings.histories, seed=SEED + iteration)
+        histories = int(settings.histories * RESCATTER_AFTER[iteration])
+        found = modelled_scatter(windows, images, histories=histories, seed=SEED + iteration)
         return balanced_scatter(windows, images, found)
 
     penalised = settings.algorithm == "bsrem"

@@ -12,7 +12,7 @@ from lutetia.images.acquisition import EnergyWindow, Projections
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
-from lutetia.recon.attenuation import activity_support, attenuation_on, require_coverage
+from lutetia.recon.attenuation import activity_support, attenuation_on, require_coverage, slices_near
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Part
 from lutetia.recon.cuda import Device, on_device
@@ -26,7 +26,7 @@ DARK_SHARE: Final = 1e-3
 """A row of the detector with less than this share of the fullest row's counts is dark."""
 HALF_LIT_ROWS: Final = 3
 """Rows between dark and full ones at the edge of a detector (seen on a GE Discovery 670: 0.1, 1, 25, 60 %)."""
-MARGIN_ROWS: Final = 8
+MARGIN_ROWS: Final = 5
 EMPTY_SHARE: Final = 0.02
 """A view with less than this share of the usual counts was not taken."""
 WIDE_GAP: Final = 2.5
@@ -179,7 +179,7 @@ def peak_windows(
     support: NDArray[np.bool_] | None = None
     found: list[PeakWindow] = []
     warnings: tuple[str, ...] = ()
-    averaged = None if ct is None else average_onto(ct, orbit.grid())
+    averaged = None if ct is None else average_onto(slices_near(ct, orbit.grid()), orbit.grid())
     for peak in peaks:
         roles = classify_windows(projections.windows, peak.energy_mev)
         window, counts = projections.windows[roles.peak], projections.counts[roles.peak]
@@ -364,10 +364,17 @@ def balanced_scatter(
     An image that was fitted with too little scatter is too hot, and so is its scatter; without this the two would
     approach each other in swings.
     """
+    scale = balance(windows, images, scatter)
+    return tuple(scale * own for own in scatter)
+
+
+def balance(
+    windows: Sequence[PeakWindow], images: Sequence[NDArray[np.floating]], scatter: Sequence[NDArray[np.float32]]
+) -> np.float32:
+    """Counts of all windows over those that images and their scatter explain."""
     counted = sum(window.total(window.counts) for window in windows)
     explained = 0.0
     for window, own in zip(windows, scatter, strict=True):
         seen = window.system.forward(images[window.peak.image])
         explained += window.weight * window.total(seen) + window.total(own)
-    scale = np.float32(counted / max(explained, 1e-30))
-    return tuple(scale * own for own in scatter)
+    return np.float32(counted / max(explained, 1e-30))

@@ -30,12 +30,17 @@ def open_dicom(path: Path, *, only: Sequence[str] | None = None) -> FileDataset:
 
 
 def drop_undecodable(dataset: Dataset) -> tuple[str, ...]:
-    """Delete the elements, at any depth, whose bytes are no value of their type; their tags."""
+    """Delete the elements, at any depth, whose bytes are no value of their type; their tags.
+
+    Makers' private elements, which no reader here looks at, are left undecoded: they are half of many headers.
+    """
     return tuple(_drop(dataset))
 
 
 def _drop(dataset: Dataset) -> Iterator[str]:
     for tag in list(dataset.keys()):
+        if tag.is_private:
+            continue
         try:
             value = dataset[tag].value
         except Exception:  # as above: values are decoded when they are first touched

@@ -153,7 +153,7 @@ def _private(dataset: Any, group: int, creator: str, element: int) -> Any:
     """Value of a private element in the block of its creator, wherever that lies; None when absent."""
     try:
         return dataset.private_block(group, creator)[element].value
-    except (KeyError, ValueError):
+    except Exception:  # private elements are decoded when they are first touched, and makers write what they like
         return None
 
 
