@@ -40,6 +40,7 @@ UCUM: Final = {
     "MBq/ml": ("Bq/mL", 1e6),
     "MBq/mL": ("Bq/mL", 1e6),
     "{counts}": ("counts", 1.0),
+    "{counts}/s": ("counts/s", 1.0),
 }
 """Codes of UCUM for what a reconstructed SPECT holds, and their factor to our unit."""
 
