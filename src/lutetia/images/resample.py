@@ -8,7 +8,6 @@ regions use.
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -22,15 +21,17 @@ Interpolation = Literal["linear", "nearest", "cubic"]
 SitkImage: TypeAlias = Any
 """A SimpleITK.Image, whose methods carry no types."""
 
-_sitk: Any = SimpleITK
-_INTERPOLATORS = {
-    "linear": SimpleITK.sitkLinear,
-    "nearest": SimpleITK.sitkNearestNeighbor,
-    "cubic": SimpleITK.sitkBSpline,
-}
+_INTERPOLATORS = {"linear": "sitkLinear", "nearest": "sitkNearestNeighbor", "cubic": "sitkBSpline"}
 AIR_HU = -1000.0
 TURNED_DENSITY = 2.0
 """Points per voxel of the regions and axis, for fractions on turned grids."""
+
+
+def _sitk() -> Any:
+    """SimpleITK, which is a hundred megabytes, when it is first needed."""
+    import SimpleITK
+
+    return SimpleITK
 
 
 def grid_of_sitk(image: SitkImage, frame_of_reference_uid: str = "") -> Grid:
@@ -49,7 +50,7 @@ def grid_of_sitk(image: SitkImage, frame_of_reference_uid: str = "") -> Grid:
 
 def array_to_sitk(values: NDArray[np.generic], grid: Grid) -> SitkImage:
     """An array (z, y, x) on a grid as SimpleITK image."""
-    image = _sitk.GetImageFromArray(values)
+    image = _sitk().GetImageFromArray(values)
     image.SetSpacing(grid.spacing_mm)
     image.SetOrigin(grid.origin_mm)
     image.SetDirection(tuple(float(v) for row in grid.directions for v in row))
@@ -63,7 +64,7 @@ def to_sitk(volume: Volume) -> SitkImage:
 
 def from_sitk(image: SitkImage, unit: str, frame_of_reference_uid: str = "") -> Volume:
     """A SimpleITK image as volume; the unit and frame of reference are not in the image and must be said."""
-    values = _sitk.GetArrayFromImage(image).astype(np.float32, copy=False)
+    values = _sitk().GetArrayFromImage(image).astype(np.float32, copy=False)
     return Volume(grid=grid_of_sitk(image, frame_of_reference_uid), values=values, unit=unit)
 
 
@@ -233,14 +234,15 @@ def _outside(volume: Volume, outside: float | None) -> float:
 def _resample_image(
     image: SitkImage, target: Grid, interpolation: Interpolation, outside: float
 ) -> NDArray[np.generic]:
-    resampler = _sitk.ResampleImageFilter()
+    sitk = _sitk()
+    resampler = sitk.ResampleImageFilter()
     resampler.SetSize(target.size)
     resampler.SetOutputSpacing(target.spacing_mm)
     resampler.SetOutputOrigin(target.origin_mm)
     resampler.SetOutputDirection(tuple(float(v) for row in target.directions for v in row))
-    resampler.SetInterpolator(_INTERPOLATORS[interpolation])
+    resampler.SetInterpolator(getattr(sitk, _INTERPOLATORS[interpolation]))
     resampler.SetDefaultPixelValue(outside)
-    result: NDArray[np.generic] = _sitk.GetArrayFromImage(resampler.Execute(image))
+    result: NDArray[np.generic] = sitk.GetArrayFromImage(resampler.Execute(image))
     return result
 
 

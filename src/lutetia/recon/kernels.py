@@ -161,13 +161,15 @@ def _spread(row, image, through, attenuate, ix, iy, fx, fy, buffer):
 
 
 @njit(cache=True, fastmath=True)
-def _forward_view(image, through, flags, axis, turn, ranges, span, steps, passes, wide, plane, scratch, rows):
+def _forward_view(
+    image, through, dense, resolves, axis, turn, ranges, span, steps, passes, wide, plane, scratch, rows
+):
     """One view into ``plane`` (columns, z): walk from the farthest plane towards the detector."""
     half_d, half_c = 0.5 * (ranges.shape[0] - 1), 0.5 * (plane.shape[0] - 1)
     n = plane.shape[1]
     plane[:] = 0
     for k in range(span[3] - 1, span[2] - 1, -1):
-        blur = flags[1] and k < span[3] - 1
+        blur = resolves and k < span[3] - 1
         if blur:
             _blur_plane(plane, span, passes[k] - 1, rows, steps[k])
         rows[0, :] = 0
@@ -177,25 +179,27 @@ def _forward_view(image, through, flags, axis, turn, ranges, span, steps, passes
                 _blur_row(plane[i], rows[0], after, rows[2], steps[k, 0], steps[k, 1])
             if ranges[k, 0] <= i < ranges[k, 1]:
                 ix, iy, fx, fy = cell(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
-                _gather(plane[i], image, through, flags[0], ix, iy, fx, fy)
-    if flags[1]:
+                _gather(plane[i], image, through, dense[iy, ix], ix, iy, fx, fy)
+    if resolves:
         _blur_wide(plane, scratch, span, wide[0], wide[1])
 
 
 @njit(cache=True, fastmath=True)
-def _back_view(image, through, flags, axis, turn, ranges, span, steps, passes, wide, plane, scratch, rows):
+def _back_view(
+    image, through, dense, resolves, axis, turn, ranges, span, steps, passes, wide, plane, scratch, rows
+):
     """Transpose of _forward_view: add ``plane`` (overwritten) to the image, walking away from the detector."""
     half_d, half_c = 0.5 * (ranges.shape[0] - 1), 0.5 * (plane.shape[0] - 1)
     n = plane.shape[1]
-    if flags[1]:
+    if resolves:
         _blur_wide(plane, scratch, span, wide[0], wide[1])
     for k in range(span[2], span[3]):
-        blur = flags[1] and k < span[3] - 1
+        blur = resolves and k < span[3] - 1
         rows[0, :] = 0
         for i in range(span[0], span[1]):
             if ranges[k, 0] <= i < ranges[k, 1]:
                 ix, iy, fx, fy = cell(k, i, turn[0], turn[1], half_d, half_c, axis[0], axis[1])
-                _spread(plane[i], image, through, flags[0], ix, iy, fx, fy, rows[3])
+                _spread(plane[i], image, through, dense[iy, ix], ix, iy, fx, fy, rows[3])
             if blur and i > span[0]:
                 _blur_row(plane[i - 1], rows[0], plane[i], rows[2], steps[k, 0], steps[k, 1])
         if blur:
@@ -204,8 +208,12 @@ def _back_view(image, through, flags, axis, turn, ranges, span, steps, passes, w
 
 
 @njit(cache=True, parallel=True, fastmath=True)
-def forward(image, through, flags, axis, views, turns, ranges, spans, steps, passes, wide, chunks, out):
-    """Project ``image`` (y, x, z) into ``out`` (len(views), columns, z)."""
+def forward(image, through, dense, resolves, axis, views, turns, ranges, spans, steps, passes, wide, chunks, out):
+    """Project ``image`` (y, x, z) into ``out`` (len(views), columns, z).
+
+    ``through`` (y, x, z) is what half a voxel lets pass; ``dense`` (y, x) whether a column or its next neighbours take
+    anything away: air is passed without looking it up.
+    """
     n_columns, n = out.shape[1], out.shape[2]
     for c in prange(chunks):
         scratch = np.zeros((n_columns, n), np.float32)
@@ -213,13 +221,15 @@ def forward(image, through, flags, axis, views, turns, ranges, spans, steps, pas
         for a in range(c, views.size, chunks):
             v = views[a]
             _forward_view(
-                image, through, flags, axis, turns[v], ranges[v], spans[v], steps[v], passes[v], wide[v],
+                image, through, dense, resolves, axis, turns[v], ranges[v], spans[v], steps[v], passes[v], wide[v],
                 out[a], scratch, rows,
             )  # fmt: skip
 
 
 @njit(cache=True, parallel=True, fastmath=True)
-def adjoint(planes, through, flags, axis, views, turns, ranges, spans, steps, passes, wide, mask, parts, image):
+def adjoint(
+    planes, through, dense, resolves, axis, views, turns, ranges, spans, steps, passes, wide, mask, parts, image
+):
     """Transpose of forward: ``planes`` (len(views), columns, z) into ``image`` (y, x, z) where ``mask`` (y, x).
 
     ``parts`` (chunks, y, x, z) is scratch; each chunk of views sums into its own, then they are added in order.
@@ -234,7 +244,7 @@ def adjoint(planes, through, flags, axis, views, turns, ranges, spans, steps, pa
             v = views[a]
             plane[:] = planes[a]
             _back_view(
-                parts[c], through, flags, axis, turns[v], ranges[v], spans[v], steps[v], passes[v], wide[v],
+                parts[c], through, dense, resolves, axis, turns[v], ranges[v], spans[v], steps[v], passes[v], wide[v],
                 plane, scratch, rows,
             )  # fmt: skip
     for y in prange(ny):
