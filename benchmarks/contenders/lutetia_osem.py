@@ -44,13 +44,13 @@ def build(problem: dict) -> Contender:
     """Load the data; the threads are set by the environment."""
     numba.set_num_threads(problem["threads"])
     system = system_of(problem)
-    image, scratch = system.to_native(problem["activity"]), system.scratch()
+    image = system.to_native(problem["activity"])
     views, counts = np.arange(system.n_views), problem["counts"]
     native = system.to_native_projections(counts)
     return Contender(
         versions={"lutetia": version("lutetia"), "numba": numba.__version__, "numpy": np.__version__},
         forward=lambda: system.project(image, views),
-        backward=lambda: system.backproject(native, views, scratch),
+        backward=lambda: system.backproject(native, views),
         osem=lambda: osem(system, counts, iterations=problem["iterations"], subsets=len(problem["groups"])).image,
         image=lambda image: image,
         projections=system.from_native_projections,
