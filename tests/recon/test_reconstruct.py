@@ -131,6 +131,22 @@ def test_recovery_brings_back_a_small_hot_region(whole_body):
     assert recovery.corrected["hot"] == pytest.approx(measured["hot"] / recovery.measured_over_true["hot"])
 
 
+def test_recovery_runs_as_long_as_an_image_that_stopped_early():
+    """Recovery is that of the image at hand: stopping after n iterations, or asking for n, is the same."""
+    projections = _simulate()
+    early = replace(SETTINGS, iterations=12, until_change=0.2)
+    stopped = reconstruct_time_point([projections], MU, CAMERA, PEAK_MEV, early, decay_constant_per_s=0.0)
+    n = stopped.beds[0].log.iterations
+    assert n < 12
+    asked = reconstruct_time_point(
+        [projections], MU, CAMERA, PEAK_MEV, replace(SETTINGS, iterations=n), decay_constant_per_s=0.0
+    )
+    occupancy = _occupancy(stopped.volume.grid)
+    measured = region_means(stopped.volume.values, occupancy)
+    first, second = (recovery_by_reprojection(r, occupancy, measured, iterations=1) for r in (stopped, asked))
+    assert first.measured_over_true == pytest.approx(second.measured_over_true, rel=1e-6)
+
+
 def test_counting_uncertainty_agrees_with_repeated_noise():
     # one large region: the sum over the body has the variance of its counts
     projections = _simulate(scatter=ScatterModel(scatter_to_primary=0.0, primary_spill=0.0))

@@ -134,14 +134,14 @@ def _reconstructed(reconstruction: Reconstruction, image: NDArray[np.float32]) -
         own = place_onto(image, reconstruction.volume.grid, bed.volume.grid) / np.float32(bed.decay_factor)
         images_of = [own, *(volume.values for volume in bed.volumes[1:])]
         windows = [replace(w, counts=w.channel.expected(images_of)) for w in bed.peaks]
-        result = run(windows, _held(settings), None)
+        result = run(windows, _held(settings, bed), None)
         images.append(result.image)
     return join_beds(reconstruction.beds, images).values
 
 
-def _held(settings: ReconSettings) -> ReconSettings:
-    """The same reconstruction with the scatter that was estimated, as long as it was run."""
-    return replace(settings, scatter="none", until_change=None)
+def _held(settings: ReconSettings, bed: BedReconstruction) -> ReconSettings:
+    """The same reconstruction with the scatter that was estimated, as long as the bed was run."""
+    return replace(settings, scatter="none", until_change=None, iterations=bed.log.iterations)
 
 
 def counting_uncertainty(
