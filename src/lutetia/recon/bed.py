@@ -26,7 +26,6 @@ from lutetia.recon.peaks import (
     modelled_scatter,
     peak_windows,
     sound_views,
-    usable_pixels,
     with_weights,
     without_dark_rows,
 )
@@ -202,7 +201,7 @@ def reconstruct_bed_in_detail(
         first.counts,
         first.channel.expected(log.images),
         pixel_mm=projections.pixel_mm,
-        usable=usable_pixels(projections),
+        usable=first.system.usable,
     )
     return BedReconstruction(
         volumes=tuple(Volume(grid=first.system.grid, values=image, unit="counts/s") for image in log.images),

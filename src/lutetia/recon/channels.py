@@ -135,6 +135,13 @@ class Subset:
         """``A' 1`` for every image."""
         return self.back([np.ones_like(m) for m in self.measured], scratch)
 
+    def inverse_sensitivity(self, scratch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """1 / (A' 1) for every image; 0 where the subset sees (nearly) nothing."""
+        return [
+            np.divide(1.0, s, out=np.zeros_like(s), where=s > 1e-4 * float(s.max()))
+            for s in self.sensitivity(scratch)
+        ]
+
 
 def prepared(channels: Sequence[Channel], n_subsets: int) -> tuple[tuple[Subset, ...], int, NDArray[np.float32]]:
     """Subsets over all channels, the number of images, and working memory.

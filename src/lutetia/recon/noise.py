@@ -140,7 +140,7 @@ def propagated_noise(
     own = system_of_each(channels, n_images)
     if not regions or not 0 <= image < n_images:
         raise InputError(f"{len(regions)} regions of image {image}; the windows see {n_images} images.")
-    inverse = [[_inverse(s) for s in group.sensitivity(scratch)] for group in groups]
+    inverse = [group.inverse_sensitivity(scratch) for group in groups]
     course = _course(channels, groups, inverse, scratch, n_images, iterations)
     names = tuple(regions)
     sums = np.array([float(np.vdot(own[image].to_native(regions[n]), course[-1][image])) for n in names])
@@ -168,12 +168,6 @@ def propagated_noise(
     return PropagatedNoise(
         regions=names, sums=sums, by_counts=by_counts, by_scatter=by_scatter, sensitivity=sensitivity
     )
-
-
-def _inverse(sensitivity: NDArray[np.float32]) -> NDArray[np.float32]:
-    inverse = np.zeros_like(sensitivity)
-    np.divide(1.0, sensitivity, out=inverse, where=sensitivity > 1e-4 * float(sensitivity.max()))
-    return inverse
 
 
 def _course(

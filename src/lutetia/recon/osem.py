@@ -148,7 +148,7 @@ def expectation_maximisation(
         if len(start) != n_images:
             raise InputError(f"{len(start)} images to start from; the windows see {n_images}.")
         images = [system.to_native(image) for system, image in zip(own, start, strict=True)]
-    inverse = [[_inverse(s) for s in group.sensitivity(scratch)] for group in groups]
+    inverse = [group.inverse_sensitivity(scratch) for group in groups]
     additive: Sequence[NDArray[np.floating]] = [channel.additive for channel in channels]
     log: list[float] = []
     watched: list[dict[str, float]] = []
@@ -206,10 +206,3 @@ def _update(
         image *= gain
         image *= norm
     return explained
-
-
-def _inverse(sensitivity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (A' 1) of a subset; 0 where it sees (nearly) nothing."""
-    inverse = np.zeros_like(sensitivity)
-    np.divide(1.0, sensitivity, out=inverse, where=sensitivity > 1e-4 * float(sensitivity.max()))
-    return inverse

@@ -27,6 +27,7 @@ DARK_SHARE: Final = 1e-3
 HALF_LIT_ROWS: Final = 3
 """Rows between dark and full ones at the edge of a detector (seen on a GE Discovery 670: 0.1, 1, 25, 60 %)."""
 MARGIN_ROWS: Final = 5
+"""Dark rows that are kept beside the usable ones, for the response reaches out there."""
 EMPTY_SHARE: Final = 0.02
 """A view with less than this share of the usual counts was not taken."""
 WIDE_GAP: Final = 2.5
@@ -128,7 +129,7 @@ def _gaps(angle_rad: NDArray[np.float64]) -> tuple[str, ...]:
 def without_dark_rows(projections: Projections) -> Projections:
     """Projections without most of the rows that are dark at both ends alike: there is nothing to reconstruct from.
 
-    MARGIN_ROWS of them stay, for the response reaches out there.
+    MARGIN_ROWS of them stay.
     """
     rows = np.flatnonzero(usable_pixels(projections).any(axis=1))
     cut = int(rows[0]) - MARGIN_ROWS

@@ -14,9 +14,7 @@ from lutetia.images.volume import Volume
 from lutetia.recon.bed import BedReconstruction, ReconSettings, reconstruct_bed_in_detail
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Progress
-from lutetia.recon.peaks import (
-    Peak,
-)
+from lutetia.recon.peaks import Peak
 from lutetia.recon.stitch import stitch
 
 EDGE_SLICES: Final = 3
@@ -86,10 +84,8 @@ def reconstruct_time_point(
         done.append(replace(bed, decay_factor=factor))
         warnings += tuple(w for w in bed.warnings if w not in warnings)
     volumes = tuple(join_beds(done, [bed.volumes[n].values for bed in done]) for n in range(len(done[0].volumes)))
-    mu = None
-    if settings.attenuation and ct is not None:
-        maps = [bed.attenuation for bed in done if bed.attenuation is not None]
-        mu = maps[0] if len(maps) == 1 else stitch(maps)
+    maps = [bed.attenuation for bed in done if bed.attenuation is not None]
+    mu = stitch(maps) if len(maps) > 1 else next(iter(maps), None)
     starts = [bed.start_time for bed in beds if bed.start_time is not None]
     return Reconstruction(
         volumes=volumes,

@@ -228,12 +228,16 @@ def _read_ct(case: Case, scan: Scan, known: dict[str, SeriesInfo]) -> tuple[Volu
 
 def _require_one_frame(scan: Scan, frames: Sequence[str], image: Volume | None, ct: Volume | None) -> None:
     """Emission and CT of one scan must share a frame of reference where both name one."""
-    emission = {frame for frame in frames if frame}
-    if image is not None and image.grid.frame_of_reference_uid:
-        emission.add(image.grid.frame_of_reference_uid)
-    own = ct.grid.frame_of_reference_uid if ct is not None else ""
-    if len(emission) > 1 or (own and emission and own not in emission):
+    own = image.grid.frame_of_reference_uid if image is not None else ""
+    if not share_a_frame([*frames, own], ct):
         raise GridError(
             f"{scan.label}: emission and CT name different frames of reference (0020,0052), so they were not acquired "
             "together; give the CT of the same session (scans: ct)."
         )
+
+
+def share_a_frame(frames: Sequence[str], ct: Volume | None) -> bool:
+    """Whether all frames of reference that are named, those of the emission and of the CT, are one."""
+    named = {frame for frame in frames if frame}
+    own = ct.grid.frame_of_reference_uid if ct is not None else ""
+    return len(named) <= 1 and not (own and named and own not in named)

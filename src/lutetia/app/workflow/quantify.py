@@ -128,19 +128,24 @@ def _from_projections(case: Case, nuclide: Nuclide, loaded: LoadedScan, progress
     sensitivity = case.camera.sensitivity_cps_per_bq
     if sensitivity is None:
         raise MissingDataError("The camera's sensitivity is missing (camera: sensitivity_cps_per_MBq).")
-    calibration = Calibration(
-        sensitivity_cps_per_bq=sensitivity,
-        relative_uncertainty=case.camera.sensitivity_relative_uncertainty,
-        dead_time_s=case.camera.dead_time_s,
-    )
-    rate = max(bed.count_rate_cps for bed in result.beds) if case.camera.dead_time_s > 0 else None
     return QuantifiedScan(
         loaded=loaded,
-        image=calibration.activity_concentration(result.volume, measured_rate_cps=rate),
+        image=activity_image(case, result, result.volume, sensitivity),
         reconstruction=result,
         method=f"{method}; {sensitivity * 1e6:.4g} cps/MBq per head",
         warnings=tuple(f"{loaded.label}: {w}" for w in told),
     )
+
+
+def activity_image(case: Case, result: Reconstruction, volume: Volume, sensitivity_cps_per_bq: float) -> Volume:
+    """One image of a reconstruction in Bq/mL, dead time by the bed with the highest count rate."""
+    calibration = Calibration(
+        sensitivity_cps_per_bq=sensitivity_cps_per_bq,
+        relative_uncertainty=case.camera.sensitivity_relative_uncertainty,
+        dead_time_s=case.camera.dead_time_s,
+    )
+    rate = max(bed.count_rate_cps for bed in result.beds) if case.camera.dead_time_s > 0 else None
+    return calibration.activity_concentration(volume, measured_rate_cps=rate)
 
 
 def reconstruct_scan(

@@ -1,6 +1,5 @@
 """From raw NM projections to a quantitative image as DICOM and NIfTI: the first step of a run, by itself."""
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +11,18 @@ import numpy as np
 from lutetia import __version__
 from lutetia.app.case import Case
 from lutetia.app.report.preview import preview_png
-from lutetia.app.workflow.load import LoadedScan
+from lutetia.app.workflow.load import LoadedScan, share_a_frame
 from lutetia.app.workflow.output import MARK, finished_folder, refuse_unsafe_output
-from lutetia.app.workflow.quantify import calibrated, in_words, peaks_of, photopeaks_mev, settings_of
+from lutetia.app.workflow.quantify import (
+    activity_image,
+    calibrated,
+    in_words,
+    peaks_of,
+    photopeaks_mev,
+    settings_of,
+)
 from lutetia.errors import DicomError, GridError, InputError
 from lutetia.images.acquisition import Projections
-from lutetia.images.calibration import Calibration
 from lutetia.images.dicom.ct import read_ct
 from lutetia.images.dicom.index import SeriesInfo, index_dicom
 from lutetia.images.dicom.nm import read_projections
@@ -27,6 +32,8 @@ from lutetia.images.dicom.write_nm import write_nm_recon
 from lutetia.images.nifti import write_nifti
 from lutetia.images.volume import Volume
 from lutetia.physics.nuclides import Nuclide, nuclide
+from lutetia.recon.calibrate.tables import sha256_of
+from lutetia.recon.camera import FWHM_PER_SIGMA
 from lutetia.recon.peaks import Peak
 from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
 from lutetia.units import BQ_PER_MBQ, KEV_PER_MEV, MBQ_PER_BQ
@@ -111,7 +118,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[LoadedScan, list[Seri
 
 
 def _require_one_patient(files: Sequence[Path]) -> None:
-    patients = {str(open_dicom(file).get("PatientID") or "") for file in files}
+    patients = {str(open_dicom(file, only=("PatientID",)).get("PatientID") or "") for file in files}
     if len(patients) > 1:
         raise DicomError(f"The projections belong to {len(patients)} patients; expected the beds of one scan.")
 
@@ -129,9 +136,7 @@ def _ct(path: Path | None) -> tuple[Volume | None, tuple[Path, ...]]:
 
 def _in_one_frame(loaded: LoadedScan, *, trust: bool) -> LoadedScan:
     """The scan, its CT moved into the frame of the emission on the user's word; GridError without."""
-    frames = {bed.frame_of_reference_uid for bed in loaded.beds if bed.frame_of_reference_uid}
-    own = loaded.ct.grid.frame_of_reference_uid if loaded.ct is not None else ""
-    if len(frames) <= 1 and not (own and frames and own not in frames):
+    if share_a_frame([bed.frame_of_reference_uid for bed in loaded.beds], loaded.ct):
         return loaded
     if not trust:
         raise GridError(
@@ -200,15 +205,10 @@ def _calibrated_images(
         raise InputError(
             f"{len(given)} sensitivities for {len(nuclides)} nuclides; give one for each, in their order."
         )
-    rate = max(bed.count_rate_cps for bed in result.beds) if case.camera.dead_time_s > 0 else None
-    images = []
-    for volume, sensitivity in zip(result.volumes, given, strict=True):
-        calibration = Calibration(
-            sensitivity_cps_per_bq=sensitivity,
-            relative_uncertainty=case.camera.sensitivity_relative_uncertainty,
-            dead_time_s=case.camera.dead_time_s,
-        )
-        images.append(calibration.activity_concentration(volume, measured_rate_cps=rate))
+    images = [
+        activity_image(case, result, volume, sensitivity)
+        for volume, sensitivity in zip(result.volumes, given, strict=True)
+    ]
     return images, ()
 
 
@@ -241,8 +241,8 @@ def _document(
         ],
         "beds": [_bed_document(bed, projections) for bed, projections in zip(result.beds, loaded.beds, strict=True)],
         "inputs": {
-            "emission_sha256": [_sha256(file) for file in loaded.emission_files],
-            "ct_sha256": _sha256(*loaded.ct_files) if loaded.ct_files else None,
+            "emission_sha256": [sha256_of(file) for file in loaded.emission_files],
+            "ct_sha256": sha256_of(*sorted(loaded.ct_files)) if loaded.ct_files else None,
         },
         "warnings": list(warnings),
     }  # fmt: skip
@@ -270,7 +270,7 @@ def _bed_document(bed: Any, projections: Projections) -> dict[str, Any]:
                 "weight": round(p.weight, 4),
                 "response_fwhm_at_100_mm_mm": None
                 if p.peak.camera is None
-                else round(float(p.peak.camera.sigma_mm(100.0)) * 2.3548, 2),
+                else round(float(p.peak.camera.sigma_mm(100.0)) * FWHM_PER_SIGMA, 2),
                 "septal_tail_share": p.peak.camera.tail.share if p.peak.camera and p.peak.camera.tail else None,
             }
             for p in bed.peaks
@@ -286,13 +286,6 @@ def _total(image: Volume) -> float | None:
 
 def _stem(element: Nuclide, nuclides: Sequence[Nuclide]) -> str:
     return "spect" if len(nuclides) == 1 else f"spect_{element.name}"
-
-
-def _sha256(*files: Path) -> str:
-    sha = hashlib.sha256()
-    for file in sorted(files):
-        sha.update(file.read_bytes())
-    return sha.hexdigest()
 
 
 def _write(
