@@ -1,0 +1,1 @@
+"""Electrons and positrons: stopping and scattering as arrays, class II steps, the walk through voxels."""

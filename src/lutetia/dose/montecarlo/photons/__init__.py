@@ -1,0 +1,1 @@
+"""Photons: interaction data of materials as arrays, how an interaction ends, the walk through voxels."""

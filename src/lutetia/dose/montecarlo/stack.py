@@ -1,0 +1,32 @@
+"""Particles that wait their turn, and the tallies in fixed point that all of them score into."""
+
+import math
+from typing import Final
+
+from numba import njit
+
+PHOTON: Final = 0.0
+ELECTRON: Final = -1.0
+POSITRON: Final = 1.0
+FIELDS: Final = 8
+"""Columns of a stack: kind, energy [MeV], place x, y, z [cm], direction u, v, w."""
+DEPTH: Final = 512
+"""Rows of a stack; secondaries are followed last in, first out, so a shower of 3 MeV needs few of them."""
+FIXED_POINT: Final = float(2**34)
+"""Tallies are integers of 2^-34 MeV: sums do not depend on their order; 5e8 MeV fit in one."""
+
+
+@njit(cache=True, inline="always")
+def deposit(tally, slot, energy):
+    """Count energy [MeV] in a slot; slot -1 is the last one."""
+    tally[slot] += math.floor(energy * FIXED_POINT + 0.5)
+
+
+@njit(cache=True)
+def push(stack, count, kind, energy, x, y, z, u, v, w):
+    """Leave a particle for later; ``count`` (1,) says how many wait."""
+    row = stack[count[0]]
+    row[0], row[1] = kind, energy
+    row[2], row[3], row[4] = x, y, z
+    row[5], row[6], row[7] = u, v, w
+    count[0] += 1
