@@ -118,7 +118,7 @@ def nuclide_electron_energy_within(nuclide: str, medium: str = "water") -> Cumul
     Beta, conversion and Auger electrons; those below 2 keV (range under 0.2 um) stay at the point.
     """
     found = emissions(nuclide)
-    energy, probability = _electron_spectrum(found)
+    energy, probability = electron_spectrum(found)
     travelling = energy > LEAST_ELECTRON_MEV
     farthest = electron_range_g_per_cm2(max(float(energy.max(initial=0.0)), LEAST_ELECTRON_MEV), medium)
     radii = np.r_[0.0, np.geomspace(1e-6, 1.05 * farthest, N_RADII)]
@@ -148,7 +148,7 @@ def _frozen(radii: NDArray[np.float64], total: NDArray[np.float64]) -> Cumulativ
     return radii, total
 
 
-def _electron_spectrum(found: Emissions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def electron_spectrum(found: Emissions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Energies [MeV] and yields per decay of all electrons, the beta spectrum in 200 parts.
 
     Scaled so that the parts carry exactly the tabulated energy.

@@ -80,12 +80,13 @@ def concentric_chances(
     r = np.unique(np.concatenate([np.linspace(a, b, n) for a, b in pairwise(corners)]))
     if source_inner == source_outer:
         return r, chance_in_sphere(r, source_outer, target_radius)
-    # the chance has a corner where the sphere around the source first touches the target's surface: s = |b - r|
+    # the chance has corners where the sphere around the source touches the target's surface: s = |b - r| and b + r
     total = np.zeros_like(r)
     nodes, weights = np.polynomial.legendre.leggauss(N_SOURCE)
-    touch = np.clip(np.abs(target_radius - r), source_inner, source_outer)
-    for low, high in ((source_inner, touch), (touch, source_outer)):
-        half = (np.asarray(high) - low) / 2
+    first, last = (np.clip(x, source_inner, source_outer) for x in (np.abs(target_radius - r), target_radius + r))
+    inner, outer = (np.full_like(r, x) for x in (source_inner, source_outer))
+    for low, high in pairwise((inner, first, last, outer)):
+        half = (high - low) / 2
         s = (low + half)[:, None] + half[:, None] * nodes
         total += half * ((s**2 * chance_in_sphere(r[:, None], s, target_radius)) @ weights)
     return r, 3 * total / (source_outer**3 - source_inner**3)
