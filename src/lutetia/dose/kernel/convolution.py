@@ -98,7 +98,8 @@ def charged_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume,
     around = _convolved(rho, share)
     # nothing but air in reach: no tissue to give a dose to
     taken = np.where(around > AIR_G_PER_ML * LEAST_SHARE, around, np.float32(np.inf))
-    dose = np.maximum(_convolved(time_integrated_activity.values / taken, share), 0)
+    spread = (time_integrated_activity.values / taken).astype(np.float32)
+    dose = np.maximum(_convolved(spread, share), 0)
     dose *= np.float32(energy_mev * GY_PER_MEV_PER_G)
     dose[rho == 0] = 0
     return time_integrated_activity.with_values(dose, "Gy")

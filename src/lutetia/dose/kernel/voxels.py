@@ -12,9 +12,7 @@ from scipy.stats import qmc
 
 from lutetia.dose.energies import decay_energy
 from lutetia.dose.point_kernel import (
-    Cumulative,
-    nuclide_alpha_energy_within,
-    nuclide_electron_energy_within,
+    nuclide_charged_energy_within,
     nuclide_energy_within,
 )
 from lutetia.errors import InputError, OutOfRangeError
@@ -148,16 +146,6 @@ def photon_voxel_kernel(
     return _mirrored(photon_octant(nuclide, spacing_mm, half_size, medium).astype(np.float64))
 
 
-def _charged_within(nuclide: str, medium: str) -> Cumulative:
-    """Energy of electrons and alphas absorbed within a radius: radii [cm at unit density], cumulative energy [MeV]."""
-    radii, energy = nuclide_electron_energy_within(nuclide, medium)
-    if emissions(nuclide).alpha_energy_mev == 0:
-        return radii, energy
-    alpha_radii, alpha_energy = nuclide_alpha_energy_within(nuclide, medium)
-    every = np.unique(np.r_[radii, alpha_radii])
-    return every, np.interp(every, radii, energy) + np.interp(every, alpha_radii, alpha_energy)
-
-
 def charged_particle_voxel_kernel(
     nuclide: str,
     spacing_mm: tuple[float, float, float],
@@ -170,7 +158,7 @@ def charged_particle_voxel_kernel(
     they are emitted. Parameters and shape as ``photon_voxel_kernel``.
     """
     spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
-    radii, energy = _charged_within(nuclide, medium)
+    radii, energy = nuclide_charged_energy_within(nuclide, medium)
     near = math.ceil(float(radii[-1] / spacing_cm.min())) + 1
     core = _near_energy(spacing_cm, near, radii, energy)
     core[near, near, near] += decay_energy(nuclide).local_mev - energy[-1]
@@ -186,7 +174,7 @@ def charged_octant(
     nuclide: str, spacing_mm: tuple[float, float, float], medium: str = "water"
 ) -> NDArray[np.float32]:
     """Octant of non-negative steps of ``charged_particle_voxel_kernel`` as far as electrons go. [MeV]"""
-    reach_mm = float(_charged_within(nuclide, medium)[0][-1]) / CM_PER_MM
+    reach_mm = float(nuclide_charged_energy_within(nuclide, medium)[0][-1]) / CM_PER_MM
     hx, hy, hz = (math.ceil(reach_mm / s) + 1 for s in spacing_mm)
     kernel = charged_particle_voxel_kernel(nuclide, spacing_mm, (hx, hy, hz), medium)
     octant = np.ascontiguousarray(kernel[hz:, hy:, hx:], dtype=np.float32)
@@ -253,7 +241,7 @@ def default_half_size(nuclide: str, spacing_mm: tuple[float, float, float]) -> t
     spacing_mm : (x, y, z) times the density of the medium, as if it were 1 g/mL
     """
     found = emissions(nuclide)
-    reach_mm = float(_charged_within(nuclide, "water")[0][-1]) / CM_PER_MM
+    reach_mm = float(nuclide_charged_energy_within(nuclide, "water")[0][-1]) / CM_PER_MM
     penetrating = found.photon_energy_mev > 0.01 * (found.electron_energy_mev + found.alpha_energy_mev)
     sizes = []
     for spacing in spacing_mm:
@@ -328,7 +316,7 @@ def _escaped_mev(
     directions = np.stack([s * np.cos(phi), s * np.sin(phi), z], axis=1)
     room = np.where(directions > 0, 1 - sample[:, :3], sample[:, :3]) + np.array(half_size)
     way_out = np.min(room * spacing_cm / np.maximum(np.abs(directions), 1e-12), axis=1)
-    photons, charged = nuclide_energy_within(nuclide, medium), _charged_within(nuclide, medium)
+    photons, charged = nuclide_energy_within(nuclide, medium), nuclide_charged_energy_within(nuclide, medium)
     travelling = decay_energy(nuclide).photons.mean_energy_per_decay_mev
     lost = travelling - np.interp(way_out, *photons) + charged[1][-1] - np.interp(way_out, *charged)
     return float(np.mean(lost))

@@ -142,6 +142,16 @@ def nuclide_alpha_energy_within(nuclide: str, medium: str = "water") -> Cumulati
     return _frozen(radii, total)
 
 
+def nuclide_charged_energy_within(nuclide: str, medium: str = "water") -> Cumulative:
+    """Energy of electrons and alphas of a decay absorbed within a radius: radii [cm], cumulative energy [MeV]."""
+    radii, energy = nuclide_electron_energy_within(nuclide, medium)
+    if emissions(nuclide).alpha_energy_mev == 0:
+        return radii, energy
+    alpha_radii, alpha_energy = nuclide_alpha_energy_within(nuclide, medium)
+    every = np.unique(np.r_[radii, alpha_radii])
+    return _frozen(every, np.interp(every, radii, energy) + np.interp(every, alpha_radii, alpha_energy))
+
+
 def _frozen(radii: NDArray[np.float64], total: NDArray[np.float64]) -> Cumulative:
     for array in (radii, total):
         array.setflags(write=False)

@@ -19,8 +19,8 @@ from lutetia.physics.stopping import csda_range_water_g_per_cm2
 Column = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Distances from 0, increasing, and the fraction absorbed within each."""
 
-PHOTON_HISTORIES: Final = 200_000
-"""For each energy in media other than water: 0.2 % of the fraction within one mean free path."""
+PHOTON_HISTORIES: Final = 100_000
+"""For each energy in media other than water: 0.3 % of the fraction within one mean free path."""
 SEED: Final = 20260303
 
 
