@@ -37,42 +37,41 @@ def _score_second(second, tally, slot, energy, i, f, coefficients, mass):
 
 
 @kernel
-def _fly(paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, geometry, coefficients, tally, second):
+def _fly(paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, voxels, shape, cell, coefficients, tally, second):
     """Straight on for so many mean free paths, scoring: (whether there is an interaction, ix, iy, iz, length)."""
-    density, material, slot, cell = geometry
+    density, material, slot = voxels
+    nz, ny, nx = shape
     tx, per_x, step_x = crossings(x, u, ix, cell[0])
     ty, per_y, step_y = crossings(y, v, iy, cell[1])
     tz, per_z, step_z = crossings(z, w, iz, cell[2])
     done, last, total, absorbed = 0.0, -1, 0.0, 0.0
     while True:
-        m = material[iz, iy, ix]
+        at = (iz * ny + iy) * nx + ix
+        m = material[at]
         if m != last:
             last = m
             total = (1.0 - f) * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]
             absorbed = energy * ((1.0 - f) * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1])
-        rho = density[iz, iy, ix]
+        rho = density[at]
         nearest = min(tx, ty, tz)
         mass = rho * (nearest - done)
         hit = total * mass >= paths
         if hit:
             mass = paths / total
-        deposit(tally, slot[iz, iy, ix], absorbed * mass)
+        deposit(tally, slot[at], absorbed * mass)
         if second is not None:
-            _score_second(second, tally, slot[iz, iy, ix], energy, i, f, coefficients, mass)
+            _score_second(second, tally, slot[at], energy, i, f, coefficients, mass)
         if hit:
             return True, ix, iy, iz, done + mass / rho
         paths -= total * mass
         done = nearest
         if nearest == tx:
-            ix += step_x
-            tx += per_x
+            ix, tx = ix + step_x, tx + per_x
         elif nearest == ty:
-            iy += step_y
-            ty += per_y
+            iy, ty = iy + step_y, ty + per_y
         else:
-            iz += step_z
-            tz += per_z
-        if not inside(ix, iy, iz, density):
+            iz, tz = iz + step_z, tz + per_z
+        if not (0 <= ix < nx and 0 <= iy < ny and 0 <= iz < nz):
             return False, ix, iy, iz, done
 
 
@@ -112,12 +111,31 @@ def walk_photon(energy, x, y, z, u, v, w, state, geometry, tables, tally, stack,
     ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
     if not inside(ix, iy, iz, geometry[0]):
         return state, energy
+    voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
     while energy >= scale[2]:
         i, f = table_place(energy, scale, coefficients.shape[1])
         state = advanced(state)
         paths = -math.log(1.0 - uniform(state))
         met, ix, iy, iz, length = _fly(
-            paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, geometry, coefficients, tally, second
+            paths,
+            energy,
+            i,
+            f,
+            x,
+            y,
+            z,
+            u,
+            v,
+            w,
+            ix,
+            iy,
+            iz,
+            voxels,
+            geometry[0].shape,
+            cell,
+            coefficients,
+            tally,
+            second,
         )
         if not met:
             return state, energy

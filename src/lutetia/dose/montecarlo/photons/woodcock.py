@@ -14,14 +14,15 @@ from lutetia.dose.montecarlo.scene import Geometry
 from lutetia.dose.montecarlo.stack import deposit
 from lutetia.physics.transport import advanced, uniform
 
-LEAST_BLOCK: Final = 8
+LEAST_SHIFT: Final = 3
 MOST_BLOCKS: Final = 32
-"""Along an axis: blocks are of 8 voxels, more where the grid is larger than 256."""
+"""Along an axis: blocks are of 8 voxels, of 16 or more (powers of two) where the grid is larger than 256."""
 COARSE: Final = 8
 """Energies of the tables that share one majorant."""
 
 Blocks = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Majorants (energies, z, y, x) [1/cm], voxels of a block along (x, y, z)."""
+"""Majorants (energies x blocks, with x fastest) [1/cm]; binary logarithm of the voxels of a block along x, y, z, and
+the number of blocks along x, y, z."""
 
 
 def block_majorants(geometry: Geometry, tables: PhotonTables) -> Blocks:
@@ -30,51 +31,56 @@ def block_majorants(geometry: Geometry, tables: PhotonTables) -> Blocks:
     Bone or metal in one block does not shorten the steps in the others.
     """
     density, material = geometry[0], geometry[1]
-    edge = [max(LEAST_BLOCK, math.ceil(n / MOST_BLOCKS)) for n in density.shape]
-    shape = [math.ceil(n / e) for n, e in zip(density.shape, edge, strict=True)]
+    shift = [max(LEAST_SHIFT, math.ceil(math.log2(n / MOST_BLOCKS))) for n in density.shape]
+    shape = [-(-n >> s) for n, s in zip(density.shape, shift, strict=True)]
     greatest = np.zeros((tables.mass_coefficients.shape[0], *shape), np.float32)
-    _densest(density, material, np.array(edge), greatest)
+    _densest(density, material, np.array(shift), greatest)
     total = tables.mass_coefficients[:, :, TOTAL]
     starts = np.arange(0, total.shape[1], COARSE)
     coarse = np.array([total[:, s : s + COARSE + 1].max(axis=1) for s in starts])
     majorant = np.zeros((starts.size, *shape), np.float32)
     for m in range(greatest.shape[0]):
         np.maximum(majorant, coarse[:, m, None, None, None] * greatest[m], out=majorant)
-    return np.ascontiguousarray(majorant * np.float32(1.0 + 1e-5)), np.array(edge[::-1])
+    return (majorant * np.float32(1.0 + 1e-5)).ravel(), np.array([*shift[::-1], *shape[::-1]])
 
 
 @kernel
-def _densest(density, material, edge, greatest):
+def _densest(density, material, shift, greatest):
     """Greatest density of each material in each block."""
     nz, ny, nx = density.shape
     for z in range(nz):
         for y in range(ny):
             for x in range(nx):
-                at = (material[z, y, x], z // edge[0], y // edge[1], x // edge[2])
+                at = (material[z, y, x], z >> shift[0], y >> shift[1], x >> shift[2])
                 greatest[at] = max(greatest[at], density[z, y, x])
 
 
 @inlined
-def _within(x, edge, block, length, n):
-    """Voxel of a place along an axis, kept in its block."""
-    return min(max(int(x / edge), block * length), min((block + 1) * length, n) - 1)
+def within(at, block, shift, n):
+    """Voxel of a place along an axis (in voxels), kept in its block."""
+    return min(max(int(at), block << shift), min((block + 1) << shift, n) - 1)
 
 
 @kernel
-def _fly(energy, i, f, x, y, z, u, v, w, ix, iy, iz, state, geometry, coefficients, blocks, tally, expected):
+def _fly(
+    energy, i, f, x, y, z, u, v, w, ix, iy, iz, state, voxels, shape, cell, coefficients, blocks, tally, expected
+):
     """Straight on to the next interaction: (whether there is one, ix, iy, iz, length, state).
 
     With ``expected`` every tentative collision scores what it would give to electrons on average.
     """
-    density, material, slot, cell = geometry
-    majorant, edge = blocks
-    kx, ky, kz = edge
-    bx, by, bz = ix // kx, iy // ky, iz // kz
-    tx, per_x, step_x = crossings(x, u, bx, cell[0] * kx)
-    ty, per_y, step_y = crossings(y, v, by, cell[1] * ky)
-    tz, per_z, step_z = crossings(z, w, bz, cell[2] * kz)
-    done, coarse, g = 0.0, i // COARSE, 1.0 - f
-    most = majorant[coarse, bz, by, bx]
+    density, material, slot = voxels
+    nz, ny, nx = shape
+    majorant = blocks[0]
+    kx, ky, kz, mx, my, mz = blocks[1][0], blocks[1][1], blocks[1][2], blocks[1][3], blocks[1][4], blocks[1][5]
+    first, g = i // COARSE * mz, 1.0 - f
+    bx, by, bz = ix >> kx, iy >> ky, iz >> kz
+    tx, per_x, step_x = crossings(x, u, bx, cell[0] * (1 << kx))
+    ty, per_y, step_y = crossings(y, v, by, cell[1] * (1 << ky))
+    tz, per_z, step_z = crossings(z, w, bz, cell[2] * (1 << kz))
+    to_x, to_y, to_z = 1.0 / cell[0], 1.0 / cell[1], 1.0 / cell[2]
+    done = 0.0
+    most = majorant[((first + bz) * my + by) * mx + bx]
     while True:
         state = advanced(state)
         paths = -math.log(1.0 - uniform(state))
@@ -88,19 +94,20 @@ def _fly(energy, i, f, x, y, z, u, v, w, ix, iy, iz, state, geometry, coefficien
                 by, ty = by + step_y, ty + per_y
             else:
                 bz, tz = bz + step_z, tz + per_z
-            if not inside(bx, by, bz, majorant[0]):
+            if not (0 <= bx < mx and 0 <= by < my and 0 <= bz < mz):
                 return False, ix, iy, iz, done, state
-            most = majorant[coarse, bz, by, bx]
+            most = majorant[((first + bz) * my + by) * mx + bx]
             nearest = min(tx, ty, tz)
         done += paths / most
-        ix = _within(x + u * done, cell[0], bx, kx, density.shape[2])
-        iy = _within(y + v * done, cell[1], by, ky, density.shape[1])
-        iz = _within(z + w * done, cell[2], bz, kz, density.shape[0])
-        share = density[iz, iy, ix] / most
-        m = material[iz, iy, ix]
+        ix = within((x + u * done) * to_x, bx, kx, nx)
+        iy = within((y + v * done) * to_y, by, ky, ny)
+        iz = within((z + w * done) * to_z, bz, kz, nz)
+        at = (iz * ny + iy) * nx + ix
+        share = density[at] / most
+        m = material[at]
         if expected:
             gained = g * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1]
-            deposit(tally, slot[iz, iy, ix], energy * share * gained)
+            deposit(tally, slot[at], energy * share * gained)
         state = advanced(state)
         if uniform(state) < share * (g * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]):
             return True, ix, iy, iz, done, state
@@ -114,10 +121,30 @@ def _walk(energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stac
     ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
     if not inside(ix, iy, iz, geometry[0]):
         return state, energy
+    voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
     while energy >= scale[2]:
         i, f = table_place(energy, scale, coefficients.shape[1])
         met, ix, iy, iz, length, state = _fly(
-            energy, i, f, x, y, z, u, v, w, ix, iy, iz, state, geometry, coefficients, blocks, tally, expected
+            energy,
+            i,
+            f,
+            x,
+            y,
+            z,
+            u,
+            v,
+            w,
+            ix,
+            iy,
+            iz,
+            state,
+            voxels,
+            geometry[0].shape,
+            cell,
+            coefficients,
+            blocks,
+            tally,
+            expected,
         )
         if not met:
             return state, energy
