@@ -20,9 +20,9 @@ MOST_BLOCKS: Final = 32
 COARSE: Final = 8
 """Energies of the tables that share one majorant."""
 
-Blocks = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Majorants (energies x blocks, with x fastest) [1/cm]; binary logarithm of the voxels of a block along x, y, z, and
-the number of blocks along x, y, z."""
+Blocks = tuple[NDArray[np.float32], tuple[int, int, int], tuple[int, int, int]]
+"""Majorants (energies x blocks, with x fastest) [1/cm]; binary logarithms of the voxels of a block along x, y, z; number
+of blocks along x, y, z."""
 
 
 def block_majorants(geometry: Geometry, tables: PhotonTables) -> Blocks:
@@ -41,7 +41,11 @@ def block_majorants(geometry: Geometry, tables: PhotonTables) -> Blocks:
     majorant = np.zeros((starts.size, *shape), np.float32)
     for m in range(greatest.shape[0]):
         np.maximum(majorant, coarse[:, m, None, None, None] * greatest[m], out=majorant)
-    return (majorant * np.float32(1.0 + 1e-5)).ravel(), np.array([*shift[::-1], *shape[::-1]])
+    return (
+        (majorant * np.float32(1.0 + 1e-5)).ravel(),
+        (shift[2], shift[1], shift[0]),
+        (shape[2], shape[1], shape[0]),
+    )
 
 
 @kernel
@@ -71,8 +75,7 @@ def _fly(
     """
     density, material, slot = voxels
     nz, ny, nx = shape
-    majorant = blocks[0]
-    kx, ky, kz, mx, my, mz = blocks[1][0], blocks[1][1], blocks[1][2], blocks[1][3], blocks[1][4], blocks[1][5]
+    majorant, (kx, ky, kz), (mx, my, mz) = blocks
     first, g = i // COARSE * mz, 1.0 - f
     bx, by, bz = ix >> kx, iy >> ky, iz >> kz
     tx, per_x, step_x = crossings(x, u, bx, cell[0] * (1 << kx))
