@@ -65,32 +65,35 @@ def within(at, block, shift, n):
     return min(max(int(at), block << shift), min((block + 1) << shift, n) - 1)
 
 
+@inlined
+def _voxel(done, place, direction, block, cell, shift, shape):
+    """Voxel at a path along a ray, within its block."""
+    ix = within((place[0] + direction[0] * done) / cell[0], block[0], shift[0], shape[2])
+    iy = within((place[1] + direction[1] * done) / cell[1], block[1], shift[1], shape[1])
+    iz = within((place[2] + direction[2] * done) / cell[2], block[2], shift[2], shape[0])
+    return ix, iy, iz
+
+
 @kernel
-def _fly(
-    energy, i, f, x, y, z, u, v, w, ix, iy, iz, state, voxels, shape, cell, coefficients, blocks, tally, expected
-):
-    """Straight on to the next interaction: (whether there is one, ix, iy, iz, length, state).
+def _fly(energy, i, f, place, direction, voxel, state, voxels, shape, cell, coefficients, blocks, tally, expected):
+    """Straight on to the next interaction: (whether there is one, its voxel x, y, z, length, state).
 
     With ``expected`` every tentative collision scores what it would give to electrons on average.
     """
     density, material, slot = voxels
-    nz, ny, nx = shape
-    majorant, (kx, ky, kz), (mx, my, mz) = blocks
+    majorant, shift, (mx, my, mz) = blocks
     first, g = i // COARSE * mz, 1.0 - f
-    bx, by, bz = ix >> kx, iy >> ky, iz >> kz
-    tx, per_x, step_x = crossings(x, u, bx, cell[0] * (1 << kx))
-    ty, per_y, step_y = crossings(y, v, by, cell[1] * (1 << ky))
-    tz, per_z, step_z = crossings(z, w, bz, cell[2] * (1 << kz))
-    to_x, to_y, to_z = 1.0 / cell[0], 1.0 / cell[1], 1.0 / cell[2]
-    done = 0.0
-    most = majorant[((first + bz) * my + by) * mx + bx]
+    bx, by, bz = voxel[0] >> shift[0], voxel[1] >> shift[1], voxel[2] >> shift[2]
+    tx, per_x, step_x = crossings(place[0], direction[0], bx, cell[0] * (1 << shift[0]))
+    ty, per_y, step_y = crossings(place[1], direction[1], by, cell[1] * (1 << shift[1]))
+    tz, per_z, step_z = crossings(place[2], direction[2], bz, cell[2] * (1 << shift[2]))
+    done, most = 0.0, majorant[((first + bz) * my + by) * mx + bx]
     while True:
         state = advanced(state)
         paths = -math.log(1.0 - uniform(state))
         nearest = min(tx, ty, tz)
         while most * (nearest - done) <= paths:
-            paths -= most * (nearest - done)
-            done = nearest
+            paths, done = paths - most * (nearest - done), nearest
             if nearest == tx:
                 bx, tx = bx + step_x, tx + per_x
             elif nearest == ty:
@@ -98,67 +101,46 @@ def _fly(
             else:
                 bz, tz = bz + step_z, tz + per_z
             if not (0 <= bx < mx and 0 <= by < my and 0 <= bz < mz):
-                return False, ix, iy, iz, done, state
+                return False, voxel, done, state
             most = majorant[((first + bz) * my + by) * mx + bx]
             nearest = min(tx, ty, tz)
         done += paths / most
-        ix = within((x + u * done) * to_x, bx, kx, nx)
-        iy = within((y + v * done) * to_y, by, ky, ny)
-        iz = within((z + w * done) * to_z, bz, kz, nz)
-        at = (iz * ny + iy) * nx + ix
-        share = density[at] / most
-        m = material[at]
+        ix, iy, iz = _voxel(done, place, direction, (bx, by, bz), cell, shift, shape)
+        at = (iz * shape[1] + iy) * shape[2] + ix
+        m, share = material[at], density[at] / most
         if expected:
             gained = g * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1]
             deposit(tally, slot[at], energy * share * gained)
         state = advanced(state)
         if uniform(state) < share * (g * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]):
-            return True, ix, iy, iz, done, state
+            return True, (ix, iy, iz), done, state
 
 
 @kernel
 def _walk(energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stack, count, expected, coupled):
     """Follow one photon, scoring what every tentative collision is expected to give or what each interaction gave."""
-    cell = geometry[3]
+    shape, cell = geometry[0].shape, geometry[3]
     scale, coefficients = tables[0], tables[1]
-    ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
-    if not inside(ix, iy, iz, geometry[0]):
+    voxel = (math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2]))
+    if not inside(voxel[0], voxel[1], voxel[2], geometry[0]):
         return state, energy
     voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
     while energy >= scale[2]:
         i, f = table_place(energy, scale, coefficients.shape[1])
-        met, ix, iy, iz, length, state = _fly(
-            energy,
-            i,
-            f,
-            x,
-            y,
-            z,
-            u,
-            v,
-            w,
-            ix,
-            iy,
-            iz,
-            state,
-            voxels,
-            geometry[0].shape,
-            cell,
-            coefficients,
-            blocks,
-            tally,
-            expected,
+        ray = (x, y, z), (u, v, w)
+        met, voxel, length, state = _fly(
+            energy, i, f, ray[0], ray[1], voxel, state, voxels, shape, cell, coefficients, blocks, tally, expected
         )
         if not met:
             return state, energy
         x, y, z = x + u * length, y + v * length, z + w * length
-        m = geometry[1][iz, iy, ix]
+        m = geometry[1][voxel[2], voxel[1], voxel[0]]
         energy, absorbed, u, v, w, state = interact(
             energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, coupled
         )
         if not expected:
-            deposit(tally, geometry[2][iz, iy, ix], absorbed)
-    deposit(tally, geometry[2][iz, iy, ix], energy)
+            deposit(tally, geometry[2][voxel[2], voxel[1], voxel[0]], absorbed)
+    deposit(tally, geometry[2][voxel[2], voxel[1], voxel[0]], energy)
     return state, 0.0
 
 
