@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from lutetia.dose.kernel.voxels import charged_octant, photon_octant, whole_sum
+from lutetia.dose.kernel.voxels import charged_octant, electron_octant, photon_octant, whole_sum
 from lutetia.dose.local import LEAST_DENSITY_G_PER_ML, local_absorbed_dose, require_units
 from lutetia.images.volume import Volume, require_same_grid
 from lutetia.units import GY_PER_MEV_PER_G
@@ -103,6 +103,20 @@ def charged_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume,
     dose *= np.float32(energy_mev * GY_PER_MEV_PER_G)
     dose[rho == 0] = 0
     return time_integrated_activity.with_values(dose, "Gy")
+
+
+def electron_energy_in_water_mev(
+    *, decays: NDArray[np.float32], spacing_mm: tuple[float, float, float], nuclide: str
+) -> NDArray[np.float32]:
+    """Electron energy absorbed in each voxel of uniform water of unit density around a source. (z, y, x) [MeV]
+
+    Parameters
+    ----------
+    decays : (z, y, x) in each voxel
+    spacing_mm : (x, y, z)
+    nuclide : for example "Y-90"
+    """
+    return np.maximum(_convolved(decays, electron_octant(nuclide, spacing_mm)), np.float32(0))
 
 
 def dose_by_kernel(*, time_integrated_activity: Volume, density: Volume, nuclide: str) -> Volume:

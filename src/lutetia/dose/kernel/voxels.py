@@ -13,6 +13,7 @@ from scipy.stats import qmc
 from lutetia.dose.energies import decay_energy
 from lutetia.dose.point_kernel import (
     nuclide_charged_energy_within,
+    nuclide_electron_energy_within,
     nuclide_energy_within,
 )
 from lutetia.errors import InputError, OutOfRangeError
@@ -178,6 +179,19 @@ def charged_octant(
     hx, hy, hz = (math.ceil(reach_mm / s) + 1 for s in spacing_mm)
     kernel = charged_particle_voxel_kernel(nuclide, spacing_mm, (hx, hy, hz), medium)
     octant = np.ascontiguousarray(kernel[hz:, hy:, hx:], dtype=np.float32)
+    octant.setflags(write=False)
+    return octant
+
+
+@lru_cache(maxsize=8)
+def electron_octant(nuclide: str, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Octant of non-negative steps of the energy of electrons alone in voxels of water. [MeV]"""
+    radii, energy = nuclide_electron_energy_within(nuclide)
+    spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
+    near = math.ceil(float(radii[-1] / spacing_cm.min())) + 1
+    octant = np.ascontiguousarray(
+        _near_energy(spacing_cm, near, radii, energy)[near:, near:, near:], dtype=np.float32
+    )
     octant.setflags(write=False)
     return octant
 
