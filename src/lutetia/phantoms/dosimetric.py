@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from lutetia.dose.montecarlo.scene import Scene, region_scene
 from lutetia.dose.s_values.marrow import MarrowSite
-from lutetia.dose.s_values.targets import Target
+from lutetia.dose.s_values.targets import Second, Target, kerma_slots
 from lutetia.errors import InputError, MissingDataError
 from lutetia.images.volume import Volume
-from lutetia.physics.materials import Material
+from lutetia.physics.materials import Material, material
 
 Sex = Literal["male", "female"]
 RED_MARROW: Final = "red marrow"
@@ -88,15 +88,7 @@ class DosimetricPhantom:
         InputError
             The phantom has no such region; the message lists those it has.
         """
-        asked = " ".join(name.strip().lower().replace("_", " ").split())
-        asked = synonyms().get(asked, asked)
-        known = self.region_names
-        if asked in known:
-            return asked
-        near = get_close_matches(asked, known, n=3, cutoff=0.6)
-        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        lacking = f" {self.lacking}" if self.lacking else ""
-        raise InputError(f"{self.name} has no region {name!r}.{hint} It has {', '.join(known)}.{lacking}")
+        return known_region(name, self.region_names, self.name, self.lacking)
 
     def strength(self, source: str) -> NDArray[np.float32]:
         """Decays per voxel of a source, up to a factor: in proportion to mass, in red marrow to active marrow. (z, y, x)"""
@@ -136,10 +128,27 @@ def present_regions(
     return {name: labels for name, labels in found.items() if labels}
 
 
-def scene_for(phantom: DosimetricPhantom, targets: Sequence[str]) -> tuple[Scene, tuple[Target, ...]]:
-    """Scene whose tallies are the parts that the targets are made of, and the targets in terms of them.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Layout:
+    """A phantom prepared for transport.
 
-    Labels that all targets weigh alike share a tally, so that there are no more than needed.
+    Attributes
+    ----------
+    scene : voxels; its tallies are the parts that the targets are made of
+    targets : in terms of these tallies
+    second : tallies for the kerma of photons in red marrow, None without that target
+    """
+
+    scene: Scene
+    targets: tuple[Target, ...]
+    second: Second | None
+
+
+def laid_out(phantom: DosimetricPhantom, targets: Sequence[str]) -> Layout:
+    """Scene and targets of a phantom.
+
+    Labels that all targets weigh alike share a tally, so that there are no more than needed. Photons' dose to red marrow
+    is their kerma in red marrow in the voxels of spongiosa, which have tallies of their own for it.
 
     Raises
     ------
@@ -157,12 +166,18 @@ def scene_for(phantom: DosimetricPhantom, targets: Sequence[str]) -> tuple[Scene
     slots = np.full(256, -1, np.int32)
     for label, key in signature.items():
         slots[label] = slot_of[key]
-    scene = region_scene(
-        phantom.density, phantom.material_index, phantom.materials, slots[phantom.labels], len(slot_of)
-    )
-    return scene, tuple(
-        Target(name=name, mass_g=total, share=_by_slot(share, slots))
+    bones = sorted({int(slots[part.label]) for part in phantom.marrow}) if RED_MARROW in named else []
+    kerma = {slot: len(slot_of) + number for number, slot in enumerate(bones)}
+    n_slots = len(slot_of) + len(kerma)
+    found = tuple(
+        Target(name=name, mass_g=total, share=_by_slot(share, slots), kerma=kerma if name == RED_MARROW else {})
         for name, (total, share) in zip(named, shares, strict=True)
+    )
+    media = [*phantom.materials, material(RED_MARROW)]
+    return Layout(
+        scene=region_scene(phantom.density, phantom.material_index, media, slots[phantom.labels], n_slots),
+        targets=found,
+        second=kerma_slots(found, n_slots, len(media) - 1),
     )
 
 
@@ -172,6 +187,23 @@ def _by_slot(share: Mapping[int, float], slots: NDArray[np.int32]) -> dict[int, 
         slot = int(slots[label])
         found[slot] = found.get(slot, 0.0) + weight
     return found
+
+
+def known_region(name: str, known: Sequence[str], where: str, lacking: str = "") -> str:
+    """The standard name of a region among those known, from any spelling that is understood.
+
+    Raises
+    ------
+    InputError
+        There is none; the message lists them.
+    """
+    asked = " ".join(name.strip().lower().replace("_", " ").split())
+    asked = asked if asked in known else synonyms().get(asked, asked)
+    if asked in known:
+        return asked
+    near = get_close_matches(asked, known, n=3, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    raise InputError(f"{where} has no region {name!r}.{hint} It has {', '.join(known)}. {lacking}".rstrip())
 
 
 @lru_cache(maxsize=1)

@@ -140,7 +140,7 @@ def icrp110_phantom(archive: Path, sex: Sex) -> DosimetricPhantom:
         materials=tuple(media[name] for name in names),
         organs=organs,
         regions=present_regions(_named_regions(organs), mass),
-        marrow=_active_marrow(sex),
+        marrow=active_marrow(sex),
         mass_convention="blood-free organ masses of ICRP 89/110",
         lacking="",
     )
@@ -181,7 +181,8 @@ def _named_regions(organs: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
     return single | {name: numbers for name, numbers in unions.items() if numbers}
 
 
-def _active_marrow(sex: Sex) -> tuple[ActiveMarrow, ...]:
+def active_marrow(sex: Sex) -> tuple[ActiveMarrow, ...]:
+    """Bones with active marrow, by published shares of the mass of ICRP 89, and the organ numbers of their spongiosa."""
     rows = phantom_rows("active_marrow", "sites.csv")
     scale = organ_mass_g("red marrow", sex) / sum(float(row[f"{sex} [g]"]) for row in rows)
     return tuple(

@@ -9,6 +9,7 @@ import typer
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.reconstruction import reconstruct
+from lutetia.app.cli.s_values import svalues
 
 application = typer.Typer(
     name="lutetia",
@@ -179,6 +180,9 @@ def nuclide(
             print_json(document)
         else:
             print_nuclide(document)
+
+
+application.command()(svalues)
 
 
 def main() -> None:

@@ -12,7 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from lutetia.dose.s_values.absorbed_fractions import Radiation, SpecificAbsorbedFractions
+from lutetia.dose.s_values.absorbed_fractions import (
+    Radiation,
+    SpecificAbsorbedFractions,
+    folded_s_coefficient,
+)
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.dose.s_values.marrow import MarrowSite
 from lutetia.errors import InputError, MissingDataError
 
@@ -155,3 +160,27 @@ def shipped_table(sex: str) -> AbsorbedFractionTable:
             "compute with --phantom ARCHIVE.zip."
         )
     return read_table(folder)
+
+
+def table_s_coefficients(
+    table: AbsorbedFractionTable, *, source: str, nuclide: str, targets: Sequence[str]
+) -> tuple[SCoefficient, ...]:
+    """S coefficients of a nuclide from one source of a table to targets.
+
+    Raises
+    ------
+    InputError
+        A pair that the table does not have.
+    """
+    missing = [target for target in targets if (source, target) not in table.photon]
+    if missing:
+        raise InputError(f"The table of {table.name} has no {', '.join(missing)} <- {source}.")
+    return tuple(
+        folded_s_coefficient(
+            nuclide=nuclide,
+            photon=table.photon[source, target],
+            electron=table.electron[source, target],
+            marrow=table.marrow if source == target == RED_MARROW else (),
+        )
+        for target in targets
+    )

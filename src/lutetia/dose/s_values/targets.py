@@ -1,13 +1,12 @@
 """Target regions as weights of the tallies that particles score into."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError
-from lutetia.units import GY_PER_MEV_PER_G
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,11 +21,14 @@ class Target:
     name : in standard terms
     mass_g : of the target itself (of the active marrow, not of the spongiosa). [g]
     share : tally -> weight; the weights sum to 1
+    kerma : tally -> another one, which gathers the photons' kerma in the target's own tissue in the same voxels; it is
+        divided by the mass of the first
     """
 
     name: str
     mass_g: float
     share: Mapping[int, float]
+    kerma: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         total = sum(self.share.values())
@@ -36,14 +38,29 @@ class Target:
                 "expected a mass above 0 and weights that sum to 1."
             )
 
-    def dose_per_energy(self, slot_mass_g: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean dose of the target by 1 MeV in each tally. (n_slots,) [Gy/MeV]"""
-        factors = np.zeros(slot_mass_g.size)
+    def per_gram(self, slot_mass_g: NDArray[np.float64], *, photons: bool = False) -> NDArray[np.float64]:
+        """Mean energy per mass of the target by 1 MeV in each tally; ``photons`` by kerma where there is one. [1/g]"""
+        weights = np.zeros(slot_mass_g.size)
         for slot, weight in self.share.items():
             if slot_mass_g[slot] <= 0.0:
                 raise InputError(f"Target {self.name!r} counts tally {slot}, which holds no mass.")
-            factors[slot] = weight / slot_mass_g[slot] * GY_PER_MEV_PER_G
-        return factors
+            weights[self.kerma.get(slot, slot) if photons else slot] = weight / slot_mass_g[slot]
+        return weights
+
+
+Second = tuple[NDArray[np.int32], NDArray[np.uint8]]
+
+
+def kerma_slots(targets: Sequence[Target], n_slots: int, material: int) -> Second | None:
+    """For each tally the one that gathers kerma in a tissue, -1 for none, and the tissue's number; None without any.
+
+    Both (n_slots + 1,), as the photon transport takes them.
+    """
+    where = np.full(n_slots + 1, -1, np.int32)
+    for target in targets:
+        for slot, own in target.kerma.items():
+            where[slot] = own
+    return (where, np.full(n_slots + 1, material, np.uint8)) if np.any(where >= 0) else None
 
 
 def organ_target(name: str, slots: Sequence[int], slot_mass_g: NDArray[np.float64]) -> Target:
