@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.tables import CUTOFF_MEV
+from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
 from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.dose.s_values.marrow import MarrowSite, fine_beta_spectrum, marrow_charged_energy_mev
 from lutetia.errors import InputError, OutOfRangeError

@@ -92,7 +92,7 @@ def marrow_charged_energy_mev(nuclide: str, sites: Sequence[MarrowSite]) -> floa
     """Energy of a decay in active marrow that charged particles leave in active marrow. [MeV]
 
     Electrons by ``marrow_electron_fraction``, beta spectra by their shape; alphas and recoil wholly, as in OLINDA/EXM 2,
-    which is the most it can be: of electrons with the same range as a 5.8 MeV alpha 14 % leaves the active marrow for
+    which is the most it can be: of electrons with the range of a 5.8 MeV alpha about a fifth leaves the active marrow for
     fat cells and bone.
     """
     found = emissions(nuclide)
