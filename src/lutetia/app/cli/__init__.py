@@ -10,6 +10,7 @@ from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.reconstruction import reconstruct
+from lutetia.app.cli.s_values import svalues
 from lutetia.app.cli.spheres import sphere
 
 application = typer.Typer(
@@ -183,6 +184,9 @@ def nuclide(
             print_json(document)
         else:
             print_nuclide(document)
+
+
+application.command()(svalues)
 
 
 def main() -> None:
