@@ -87,7 +87,7 @@ def nuclide_electron_energy_within(nuclide: str) -> tuple[NDArray[np.float64], N
     Beta, conversion and Auger electrons; those below 2 keV (range under 0.2 um) stay at the point.
     """
     found = emissions(nuclide)
-    energy, probability = _electron_spectrum(found)
+    energy, probability = electron_spectrum(found)
     travelling = energy > LEAST_ELECTRON_MEV
     farthest = csda_range_water_g_per_cm2(max(float(energy.max(initial=0.0)), LEAST_ELECTRON_MEV))
     radii = np.r_[0.0, np.geomspace(1e-6, 1.05 * float(farthest), N_RADII)]
@@ -99,7 +99,7 @@ def nuclide_electron_energy_within(nuclide: str) -> tuple[NDArray[np.float64], N
     return radii, total
 
 
-def _electron_spectrum(found: Emissions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def electron_spectrum(found: Emissions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Energies [MeV] and yields per decay of all electrons, the beta spectrum in 200 parts.
 
     Scaled so that the parts carry exactly the tabulated energy.
