@@ -17,7 +17,8 @@ from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 SCHEMA: Final = "lutetia dose 1"
 
 NOT_TABULAR: Final = (
-    "recovery_coefficients", "uncertainty_budget", "by_method_Gy", "cross_checks_Gy", "published_range_Gy_per_GBq", "warnings",
+    "recovery_coefficients", "uncertainty_budget", "by_method_Gy", "cross_checks_Gy", "published_range_Gy_per_GBq",
+    "warnings",
 )  # fmt: skip
 """Keys of a region that hold lists or tables and so are no columns of doses.csv."""
 

@@ -75,7 +75,8 @@ def transported(
 
 def monte_carlo_method(
     maps: PatientMaps,
-    kernel: MethodDoses,
+    water: WaterMaps,
+    kernel_gy: Mapping[str, float],
     settings: DoseSettings,
     *,
     time_budget_s: float | None,
