@@ -262,7 +262,9 @@ def _dose(settings: DoseSettings, given: Given) -> DoseSettings:
         settings,
         method=given.method or settings.method,
         time_budget_s=settings.time_budget_s if given.time_budget_s is None else given.time_budget_s,
-        relative_uncertainty=given.relative_uncertainty or settings.relative_uncertainty,
+        relative_uncertainty=(
+            settings.relative_uncertainty if given.relative_uncertainty is None else given.relative_uncertainty
+        ),
         seed=settings.seed if given.seed is None else given.seed,
     )
     return require_dose_settings(changed, "--uncertainty, --seed")

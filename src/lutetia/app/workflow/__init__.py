@@ -10,6 +10,7 @@ from lutetia.app.report.content import ReportContent
 from lutetia.app.workflow.delineate import choose_reference, contour_sources, find_regions, register_scans
 from lutetia.app.workflow.doses.maps import patient_maps, registered_time_points
 from lutetia.app.workflow.doses.methods import compute_methods
+from lutetia.app.workflow.doses.organs import coefficients_of
 from lutetia.app.workflow.doses.results import region_results
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
 from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
@@ -61,6 +62,7 @@ def run_case(
     refuse_unsafe_output(out, inputs=(case.folder,), force=force)
     require_times(case, index)
     element = nuclide(str(case.nuclide))
+    table = coefficients_of(case, element.name)
     loaded = load_scans(case, index, progress=_part(progress, 0.0, 0.08))
     _require_possible_counts(element, loaded)
     case = calibrated(case, element, loaded)
@@ -78,7 +80,7 @@ def run_case(
     progress("Absorbed dose", 0.86)
     points = registered_time_points(scans, registrations, reference)
     maps = patient_maps(element, regions, scans[reference], points, measured[reference].occupancy, fits)
-    methods = compute_methods(case, maps, progress=_part(progress, 0.86, 0.9))
+    methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
     scatter = scans[reference].scatter_to_primary
     results = region_results(case, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (

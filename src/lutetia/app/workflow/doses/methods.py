@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutetia.app.case import Case
+from lutetia.app.case import DoseSettings
 from lutetia.app.workflow.doses.maps import MASS_CONVENTION, PatientMaps
 from lutetia.app.workflow.doses.montecarlo import monte_carlo_method
-from lutetia.app.workflow.doses.organs import coefficients_of, organ_method
+from lutetia.app.workflow.doses.organs import organ_method
 from lutetia.app.workflow.doses.voxel_methods import (
     MethodDoses,
     MethodName,
@@ -15,6 +15,7 @@ from lutetia.app.workflow.doses.voxel_methods import (
     local_method,
     water_maps,
 )  # fmt: skip
+from lutetia.dose.organ_level.coefficients import SCoefficients
 from lutetia.images.volume import Volume
 
 Progress = Callable[[str, float], None]
@@ -63,16 +64,11 @@ class DoseMethods:
         }
 
 
-def compute_methods(case: Case, maps: PatientMaps, *, progress: Progress) -> DoseMethods:
-    """The methods that are cheap, and Monte Carlo where it is asked for or fits its time.
-
-    Raises
-    ------
-    LutetiaError
-        A table of S coefficients that the case names cannot be used.
-    """
-    wanted = case.dose.method
-    table = coefficients_of(case, maps.nuclide)
+def compute_methods(
+    settings: DoseSettings, maps: PatientMaps, table: SCoefficients | None, *, progress: Progress
+) -> DoseMethods:
+    """The methods that are cheap, and Monte Carlo where it is asked for or fits its time."""
+    wanted = settings.method
     progress("Absorbed dose by kernels", 0.0)
     water = water_maps(maps)
     found: dict[MethodName, MethodDoses] = {
@@ -81,9 +77,9 @@ def compute_methods(case: Case, maps: PatientMaps, *, progress: Progress) -> Dos
     chosen: MethodName = "kernel" if wanted == "auto" else wanted
     reason, warnings = "asked for", list[str]()
     if wanted in ("auto", "montecarlo"):
-        budget_s = case.dose.time_budget_s if wanted == "auto" else None
+        budget_s = settings.time_budget_s if wanted == "auto" else None
         run = monte_carlo_method(
-            maps, water, found["kernel"].mean_gy, case.dose, time_budget_s=budget_s, progress=progress
+            maps, water, found["kernel"].mean_gy, settings, time_budget_s=budget_s, progress=progress
         )
         if isinstance(run, MethodDoses):
             found["montecarlo"], chosen = run, "montecarlo"
