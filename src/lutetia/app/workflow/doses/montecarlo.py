@@ -89,6 +89,8 @@ def monte_carlo_method(
     from a pilot run of fixed length, so a seed gives the same doses on any machine; only whether they are followed within
     ``time_budget_s`` depends on its speed.
     """
+    if time_budget_s is not None and time_budget_s <= 0:
+        return "no time is allowed for it (--time-budget 0)."
     weights = {
         name: r.occupancy * maps.density.values for name, r in maps.regions.items() if np.any(r.occupancy > 0)
     }
