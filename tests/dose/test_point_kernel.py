@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutetia.dose.energies import decay_energy
-from lutetia.dose.montecarlo.point_source import absorbed_by_distance
+from lutetia.dose.montecarlo.photons.point import absorbed_by_distance
 from lutetia.dose.montecarlo.tables import photon_tables
 from lutetia.dose.point_kernel import absorbed_fraction_within, nuclide_energy_within
 from lutetia.physics.attenuation import mass_energy_absorption_cm2_per_g

@@ -216,6 +216,29 @@ def photon_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume, 
     return time_integrated_activity.with_values(dose, "Gy")
 
 
+def electron_energy_in_water_mev(
+    *, decays: NDArray[np.floating], spacing_mm: tuple[float, float, float], nuclide: str
+) -> NDArray[np.float32]:
+    """Electron energy absorbed in each voxel of uniform water of unit density around a source. (z, y, x) [MeV]
+
+    Parameters
+    ----------
+    decays : (z, y, x) in each voxel
+    spacing_mm : (x, y, z)
+    nuclide : for example "Y-90"
+    """
+    spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
+    radii, energy = nuclide_electron_energy_within(nuclide)
+    near = math.ceil(float(radii[-1] / spacing_cm.min())) + 1
+    octant = _near_energy(spacing_cm, near, radii, energy)[near:, near:, near:].astype(np.float32)
+    shape = [fft.next_fast_len(n + near, real=True) for n in decays.shape]
+    spectrum = fft.rfftn(_periodic(octant, shape), workers=-1)
+    spectrum *= fft.rfftn(np.asarray(decays, np.float32), shape, workers=-1)
+    nz, ny, nx = decays.shape
+    absorbed: NDArray[np.float32] = fft.irfftn(spectrum, shape, workers=-1)[:nz, :ny, :nx]
+    return np.maximum(absorbed, np.float32(0))
+
+
 def absorbed_dose_map(*, time_integrated_activity: Volume, density: Volume, nuclide: str) -> Volume:
     """Absorbed dose of all radiation of a nuclide: charged particles locally, photons by kernel. [Gy]"""
     local = local_absorbed_dose(time_integrated_activity=time_integrated_activity, density=density, nuclide=nuclide)
