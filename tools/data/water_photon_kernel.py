@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lutetia.dose.montecarlo.point_source import absorbed_by_distance
+from lutetia.dose.montecarlo.photons.point import absorbed_by_distance
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.physics.materials import material
 

@@ -8,7 +8,9 @@ import typer
 
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.reconstruction import reconstruct
+from lutetia.app.cli.spheres import sphere
 
 application = typer.Typer(
     name="lutetia",
@@ -139,6 +141,8 @@ def run(
 
 
 application.command()(reconstruct)
+application.command()(sphere)
+application.command()(kernel)
 
 
 @application.command()

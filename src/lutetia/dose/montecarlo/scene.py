@@ -62,9 +62,7 @@ class Scene:
         return np.asarray(counted * self.grid.voxel_ml)
 
 
-def voxel_scene(
-    density: Volume, material_index: NDArray[np.integer[Any]], materials: Sequence[Material]
-) -> Scene:
+def voxel_scene(density: Volume, material_index: NDArray[np.integer[Any]], materials: Sequence[Material]) -> Scene:
     """Scene whose every voxel is a tally of its own, in the order of the array.
 
     Raises

@@ -1,0 +1,1 @@
+"""Electrons and positrons in matter: excitation, bremsstrahlung, elastic scattering."""
