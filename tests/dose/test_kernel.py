@@ -339,3 +339,16 @@ def test_decays_in_nothing_but_air_give_no_dose(volume):
         nuclide="Y-90",
     )
     assert not dose.values.any()
+
+
+def test_a_cut_kernel_is_the_middle_of_a_whole_one():
+    whole = charged_particle_voxel_kernel("Y-90", (2.0,) * 3, (8, 8, 8))
+    cut = charged_particle_voxel_kernel("Y-90", (2.0,) * 3, (2, 2, 2))
+    np.testing.assert_allclose(cut, whole[6:11, 6:11, 6:11], rtol=1e-6)
+
+
+def test_fine_voxels_cost_no_more_than_their_kernel():
+    # 10 um: electrons of 90Y go 1200 voxels far, of which 7 to either side are asked for
+    kernel = voxel_kernel(nuclide="Y-90", spacing_mm=(0.01,) * 3, half_size=(7, 7, 7))
+    assert kernel.balance == pytest.approx(1, abs=0.001)
+    assert kernel.escaped_mev > 0.9 * kernel.emitted_mev

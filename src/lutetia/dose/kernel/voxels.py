@@ -160,7 +160,7 @@ def charged_particle_voxel_kernel(
     """
     spacing_cm = np.asarray(spacing_mm) * CM_PER_MM
     radii, energy = nuclide_charged_energy_within(nuclide, medium)
-    near = math.ceil(float(radii[-1] / spacing_cm.min())) + 1
+    near = min(math.ceil(float(radii[-1] / spacing_cm.min())) + 1, max(half_size))
     core = _near_energy(spacing_cm, near, radii, energy)
     core[near, near, near] += decay_energy(nuclide).local_mev - energy[-1]
     kernel = np.zeros(tuple(2 * h + 1 for h in reversed(half_size)))
