@@ -8,7 +8,10 @@ import typer
 
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.reconstruction import reconstruct
+from lutetia.app.cli.s_values import svalues
+from lutetia.app.cli.spheres import sphere
 
 application = typer.Typer(
     name="lutetia",
@@ -154,6 +157,8 @@ def run(
 
 
 application.command()(reconstruct)
+application.command()(sphere)
+application.command()(kernel)
 
 
 @application.command()
@@ -194,6 +199,9 @@ def nuclide(
             print_json(document)
         else:
             print_nuclide(document)
+
+
+application.command()(svalues)
 
 
 def main() -> None:
