@@ -8,7 +8,8 @@ import pytest
 from lutetia.app.case import DoseSettings
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import compute_methods
-from lutetia.dose.organ_level.coefficients import SCoefficient, s_coefficients_of
+from lutetia.dose.organ_level.coefficients import reference_table
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.images.grid import Grid
 from lutetia.images.regions import Region
 from lutetia.images.volume import Volume
@@ -146,10 +147,15 @@ def test_auto_takes_monte_carlo_when_there_is_time(maps):
 
 def test_organs_of_a_table_are_scaled_and_others_are_spheres(maps):
     liver = SCoefficient(
-        source="liver", target="liver", charged_gy_per_bq_s=1.3e-14, photon_gy_per_bq_s=7e-16, target_mass_g=1800.0
+        source="liver",
+        target="liver",
+        charged_gy_per_bq_s=1.3e-14,
+        photon_gy_per_bq_s=7e-16,
+        target_mass_g=1800.0,
+        u_relative=None,
     )
     from_kidney = replace(liver, source="kidney left", charged_gy_per_bq_s=0.0, photon_gy_per_bq_s=5e-17)
-    table = s_coefficients_of(
+    table = reference_table(
         [liver, from_kidney], nuclide="Lu-177", phantom="reference man", convention="with blood", origin="made up"
     )
     found = compute_methods(DoseSettings(method="organ"), maps, table, progress=silent)

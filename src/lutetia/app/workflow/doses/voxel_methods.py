@@ -7,13 +7,10 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from lutetia.app.workflow.doses.maps import PatientMaps
-from lutetia.dose.energies import decay_energy
-from lutetia.dose.kernel import electron_energy_in_water_mev, photon_dose_by_kernel
-from lutetia.dose.local import LEAST_DENSITY_G_PER_ML, local_absorbed_dose
+from lutetia.dose.kernel import charged_dose_by_kernel, photon_dose_by_kernel
+from lutetia.dose.local import local_absorbed_dose
 from lutetia.dose.organ import mean_absorbed_dose
 from lutetia.images.volume import Volume
-from lutetia.physics.emissions import emissions
-from lutetia.units import GY_PER_MEV_PER_G
 
 MethodName = Literal["local", "kernel", "montecarlo", "organ"]
 
@@ -65,22 +62,9 @@ def water_maps(maps: PatientMaps) -> WaterMaps:
     """All maps that need no transport."""
     given = {"time_integrated_activity": maps.time_integrated_activity, "density": maps.density}
     local = local_absorbed_dose(**given, nuclide=maps.nuclide)
-    return WaterMaps(
-        local=local, charged=charged_by_kernel(maps), photons=photon_dose_by_kernel(**given, nuclide=maps.nuclide)
-    )
-
-
-def charged_by_kernel(maps: PatientMaps) -> Volume:
-    """Electrons by a kernel in water, other charged particles where emitted, over the mass of the voxel. [Gy]"""
-    activity, found = maps.time_integrated_activity, emissions(maps.nuclide)
-    decays = activity.values * np.float32(activity.grid.voxel_ml)
-    still_mev = decay_energy(maps.nuclide).local_mev - found.electron_energy_mev
-    energy_mev = electron_energy_in_water_mev(
-        decays=decays, spacing_mm=activity.grid.spacing_mm, nuclide=maps.nuclide
-    )
-    energy_mev = energy_mev + decays * np.float32(still_mev)
-    mass_g = np.maximum(maps.density.values, LEAST_DENSITY_G_PER_ML) * np.float32(activity.grid.voxel_ml)
-    return activity.with_values(energy_mev / mass_g * np.float32(GY_PER_MEV_PER_G), "Gy")
+    photons = photon_dose_by_kernel(**given, nuclide=maps.nuclide)
+    charged = charged_dose_by_kernel(**given, nuclide=maps.nuclide)
+    return WaterMaps(local=local, charged=charged, photons=photons)
 
 
 def local_method(maps: PatientMaps, water: WaterMaps) -> MethodDoses:
