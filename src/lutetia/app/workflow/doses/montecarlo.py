@@ -12,11 +12,16 @@ from lutetia.app.case import DoseSettings
 from lutetia.app.workflow.doses.maps import PatientMaps
 from lutetia.app.workflow.doses.voxel_methods import MethodDoses, WaterMaps
 from lutetia.app.workflow.measure import REMAINDER
+from lutetia.dose.montecarlo.control_variate import Pairs
 from lutetia.dose.montecarlo.dose_map import LEAST_ELECTRON_MEV, Goal, absorbed_dose_by_monte_carlo
+from lutetia.dose.montecarlo.follow import follow_photons
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
+from lutetia.dose.montecarlo.scene import voxel_scene
+from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum
 from lutetia.images.grid import Grid
 from lutetia.images.overlap import cropped
 from lutetia.images.volume import Volume
+from lutetia.physics.emissions import emissions
 from lutetia.physics.materials import hu_materials, material_index_from_hu
 from lutetia.units import KEV_PER_MEV
 
@@ -28,6 +33,7 @@ FIRST_LOOK: Final = 0.5
 RESERVE: Final = 2.4
 """Photons and electrons each get half of the variance, and the spread of a short run is only known to a quarter."""
 MARGIN_VOXELS: Final = 1
+FEW: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -167,14 +173,14 @@ def _method(
 
 
 def _compiled(nuclide: str) -> None:
-    """Run the engine once over a few voxels of water, so that its compilation is not taken for its speed."""
+    """Follow a few histories in a little water, so that compilation is not taken for the engine's speed."""
     grid = Grid(size=(4, 4, 4), spacing_mm=(5.0, 5.0, 5.0), origin_mm=(0.0, 0.0, 0.0))
-    even = np.ones(grid.shape, np.float32)
-    absorbed_dose_by_monte_carlo(
-        time_integrated_activity={nuclide: Volume(grid=grid, values=even, unit="Bq s/mL")},
-        density=Volume(grid=grid, values=even, unit="g/mL"),
-        material_index=material_index_from_hu(np.zeros(grid.shape)),
-        materials=hu_materials(),
-        goal=Goal(relative_uncertainty=FIRST_LOOK, most_histories=1),
-        seed=1,
-    )
+    even, found = np.ones(grid.shape, np.float32), emissions(nuclide)
+    density = Volume(grid=grid, values=even, unit="g/mL")
+    scene = voxel_scene(density, material_index_from_hu(np.zeros(grid.shape)), hu_materials())
+    photons = Spectrum.of_lines(found.photons).above(CUTOFF_MEV)
+    electrons = electron_spectrum(found).above(LEAST_ELECTRON_MEV)
+    if photons.total_yield > 0:
+        follow_photons(scene=scene, strength=even, lines=photons, n_histories=FEW, seed=1)
+    if electrons.total_yield > 0:
+        Pairs(scene, even, electrons, np.zeros(grid.shape), 1).follow(FEW)
