@@ -12,7 +12,8 @@ First a body of water, lung and bone in air on 128^3 voxels of 4 mm with an isot
 electrons stay where they are set free (kerma), photons with their electrons followed, electrons. Photons are absorbed
 below 10 keV everywhere, electrons below 10 keV in the peers and below the program's own cut-off in Lutetia. The regions
 tell whether the physics is the same: z is the difference over its standard uncertainty. Rates of peers are without
-their start, ours are of whole calls. Then a trunk with 177Lu and 90Y in kidneys, liver and tumour: seconds until 95 % of
+their start, ours are of whole calls; penRed tells seconds of its processors alone, its rates are histories over these
+times the threads. Then a trunk with 177Lu and 90Y in kidneys, liver and tumour: seconds until 95 % of
 the voxels above 10 % of the greatest energy are known to 2 % (k = 1), from the uncertainty that every program gives its
 voxels; times of runs that end elsewhere are scaled with 1/N. On a machine that others use too, compare the processor
 seconds.
@@ -111,7 +112,7 @@ def entries(case: Case, body: Path, options: argparse.Namespace, threads: int) -
 def case_table(case: Case, body: Body, found: list[Found], other: list[Found], threads: int) -> Table:
     """Rates, times, region energies, z and ratio to our first method."""
     table = Table(title=f"{case.title}; keV per particle (z, ratio to the first)", title_justify="left")
-    columns = ("", "cut-off e-", "1/s", f"1/s, {threads} thr", "cpu s/1e6", "load", "cold s", "MiB", *body.regions)
+    columns = ("", "cut-off e-", "1/cpu s", "1/s", f"1/s, {threads} thr", "load", "cold s", "MiB", *body.regions)
     for column in columns:
         table.add_column(column, justify="left" if not column else "right")
     first = next((f for f in found if not f.error), None)
@@ -128,8 +129,8 @@ def case_table(case: Case, body: Body, found: list[Found], other: list[Found], t
                 text += f" ({(mean - ours) / max(np.hypot(u, ours_u), 1e-300):+.1f}, {mean / ours:.3f})"
             cells.append(text)
         table.add_row(
-            one.name, cut, _with_ratio(one.histories_per_s, first.histories_per_s),
-            two.error or f"{two.histories_per_s:.3g}", f"{one.processor_s_per_million:.2f}",
+            one.name, cut, _with_ratio(one.histories_per_processor_s, first.histories_per_processor_s),
+            f"{one.histories_per_s:.3g}", two.error or f"{two.histories_per_s:.3g}",
             f"{one.told['load_average']:.1f}", f"{one.told['cold_s']:.1f}", f"{one.told['peak_mib']:.0f}", *cells,
         )  # fmt: skip
     return table
@@ -156,7 +157,10 @@ def plain(found: Found) -> dict[str, Any]:
     if found.error:
         return {"name": found.name, "error": found.error}
     regions = {"energy_mev": found.energy_mev.tolist(), "u_mev": found.u_mev.tolist()}
-    return {"name": found.name, "told": dict(found.told), "histories_per_s": found.histories_per_s, **regions}
+    return {
+        "name": found.name, "told": dict(found.told), "histories_per_s": found.histories_per_s,
+        "histories_per_processor_s": found.histories_per_processor_s, **regions,
+    }  # fmt: skip
 
 
 def radiations_of(nuclide: str) -> tuple[dict[str, Any], float]:
@@ -248,7 +252,7 @@ def region_share(body: Body) -> np.ndarray:
 def growth(options: argparse.Namespace, folder: Path) -> tuple[Table, list[dict[str, Any]]]:
     """How our rate and memory change with voxels and threads; cold is a process from its start to its first result."""
     table = Table(title="Lutetia on the box phantom, every voxel a tally", title_justify="left")
-    for column in ("voxels", "threads", "", "1/s first", "1/s", "cpu s/1e6", "cold s", "MiB", "load"):
+    for column in ("voxels", "threads", "", "1/s first", "1/s", "1/cpu s", "cold s", "MiB", "load"):
         table.add_column(column, justify="right")
     rows = []
     for n in (64, 128, 256):
@@ -271,7 +275,7 @@ def growth(options: argparse.Namespace, folder: Path) -> tuple[Table, list[dict[
                 table.add_row(
                     f"{n}^3", str(threads), f"{method} {energy * 1e3:g} keV",
                     f"{told['histories'][0] / told['wall_s'][0]:.3g}", f"{found.histories_per_s:.3g}",
-                    f"{found.processor_s_per_million:.2f}", f"{told['cold_s']:.1f}", f"{told['peak_mib']:.0f}",
+                    f"{found.histories_per_processor_s:.3g}", f"{told['cold_s']:.1f}", f"{told['peak_mib']:.0f}",
                     f"{told['load_average']:.1f}",
                 )  # fmt: skip
                 rows.append({"voxels": n, "threads": threads, "method": method, **plain(found)})

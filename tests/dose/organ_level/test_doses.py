@@ -1,11 +1,14 @@
 """Organ doses by S coefficients: scaling, sums and the remainder."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutetia.dose.organ_level.coefficients import SCoefficient, s_coefficients_of
+from lutetia.dose.organ_level.coefficients import reference_table
 from lutetia.dose.organ_level.doses import organ_absorbed_doses, remainder_coefficient, scaled_to_mass
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.errors import InputError
 
 LIVER = SCoefficient(
@@ -23,7 +26,7 @@ SPLEEN_TO_LIVER = SCoefficient(
 
 
 def table(*entries):
-    return s_coefficients_of(
+    return reference_table(
         list(entries), nuclide="Lu-177", phantom="a reference man", convention="without blood", origin="made up"
     )
 
@@ -77,7 +80,7 @@ def test_both_mass_conventions_give_one_dose_by_charged_particles():
     for mass_g in (310.0, 422.0):
         s = SCoefficient(
             source="kidneys", target="kidneys", charged_gy_per_bq_s=0.1465 * 1.602e-10 / mass_g,
-            photon_gy_per_bq_s=0.0, target_mass_g=mass_g,
+            photon_gy_per_bq_s=0.0, target_mass_g=mass_g, u_relative=None,
         )  # fmt: skip
         given = organ_absorbed_doses(
             time_integrated_activity_bq_s={"kidneys": 1e12}, mass_g={"kidneys": 350.0}, coefficients=table(s)
@@ -92,9 +95,9 @@ def whole_body(target, charged, photon):
         source="total body",
         target=target,
         charged_gy_per_bq_s=charged,
-        photon_gy_per_bq_s=photon,
-        target_mass_g=mass,
-    )
+        photon_gy_per_bq_s=photon, target_mass_g=mass,
+        u_relative=None,
+    )  # fmt: skip
 
 
 def test_the_remainder_is_the_body_less_its_named_parts():
@@ -143,8 +146,8 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(InputError, match="twice"):
         table(LIVER, LIVER)
     with pytest.raises(InputError, match="photon part"):
-        SCoefficient(
-            source="a", target="a", charged_gy_per_bq_s=0, photon_gy_per_bq_s=float("nan"), target_mass_g=1
-        )
+        table(replace(LIVER, photon_gy_per_bq_s=float("nan")))
+    with pytest.raises(InputError, match="reference mass of 0"):
+        table(replace(LIVER, target_mass_g=0))
     with pytest.raises(InputError, match="No target 'heart'"):
         table(LIVER).mass_g("heart")

@@ -49,6 +49,7 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "u_absorbed_dose_Gy": finite(dose.standard_uncertainty_gy),
         "absorbed_dose_Gy_per_GBq": finite(per_gbq),
         "method": dose.method,
+        "mass_convention": content.methods.get("masses"),
         "volume_mL": finite(result.volume_ml),
         "source": result.source,
         "model": fit.model,

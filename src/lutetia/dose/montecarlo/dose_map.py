@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.dose.kernel import electron_energy_in_water_mev
-from lutetia.dose.montecarlo.control_variate import Pairs
+from lutetia.dose.montecarlo.control_variate import THIN_G_PER_ML, Pairs
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import follow_photons, n_batches
 from lutetia.dose.montecarlo.nuclide import local_energy_mev
@@ -18,7 +18,7 @@ from lutetia.dose.montecarlo.scene import Scene, voxel_scene
 from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum
 from lutetia.errors import InputError
 from lutetia.images.volume import Volume, require_same_grid
-from lutetia.physics.emissions import emissions
+from lutetia.physics.emissions import Emissions, emissions
 from lutetia.physics.materials import Material
 from lutetia.units import GY_PER_MEV_PER_G
 
@@ -28,6 +28,7 @@ PILOT_PHOTONS: Final = 200_000
 PILOT_PAIRS: Final = 100_000
 GROWTH: Final = 8
 LEAST_ELECTRON_MEV: Final = 0.002
+NEGLIGIBLE_SHARE: Final = 1e-4
 LEAST_DENSITY_G_PER_ML: Final = 1e-6
 """Keeps the division defined in a vacuum, which absorbs nothing."""
 
@@ -72,7 +73,8 @@ class Goal:
     ----------
     relative_uncertainty : of the mean dose of each region
     regions : (z, y, x) share of each voxel by region
-    voxel_relative_uncertainty : of 95 % of the voxels that get over a tenth of the highest dose; None for no demand
+    voxel_relative_uncertainty : of 95 % of the voxels of tissue that get over a tenth of the highest dose; None for no
+        demand
     most_histories : of each kind of particle
     """
 
@@ -225,7 +227,7 @@ def _add_member(total: _Total, nuclide: str, activity: Volume, seed: int, progre
     found, scene = emissions(nuclide), total.scene
     decays_by_voxel = activity.values * np.float32(activity.grid.voxel_ml)
     decays = float(decays_by_voxel.sum(dtype=np.float64))
-    photons = Spectrum.of_lines(found.photons).above(CUTOFF_MEV)
+    photons = _photons_that_matter(found)
     electrons = electron_spectrum(found).above(LEAST_ELECTRON_MEV)
     still_mev = decays_by_voxel * np.float32(local_energy_mev(found, photons, electrons))
     base_mev = still_mev + decays_by_voxel * np.float32(electrons.mean_energy_per_decay_mev)
@@ -237,12 +239,22 @@ def _add_member(total: _Total, nuclide: str, activity: Volume, seed: int, progre
         total.n_photons += run.n_histories
     if electrons.total_yield > 0:
         told(progress, f"Following the electrons of {nuclide}")
-        expected = electron_energy_in_water_mev(
+        whole = electron_energy_in_water_mev(
             decays=decays_by_voxel, spacing_mm=activity.grid.spacing_mm, nuclide=nuclide
-        ) / np.float32(decays)
+        )
+        # the kernel holds the softest electrons too, at their place
+        soft_mev = found.electron_energy_mev - electrons.mean_energy_per_decay_mev
+        expected = (whole - decays_by_voxel * np.float32(soft_mev)) / np.float32(decays)
         pairs = _Electrons(Pairs(scene, activity.values, electrons, expected, seed + 1), decays)
         total.batches_mev += total.grow(pairs, base_mev * 0)
         total.n_electrons += pairs.n_histories
+
+
+def _photons_that_matter(found: Emissions) -> Spectrum:
+    """Photons above the cut-off; none where they carry under 1e-4 of the energy (90Y)."""
+    photons = Spectrum.of_lines(found.photons).above(CUTOFF_MEV)
+    charged = found.electron_energy_mev + found.alpha_energy_mev
+    return photons if photons.mean_energy_per_decay_mev > NEGLIGIBLE_SHARE * charged else photons.above(np.inf)
 
 
 def told(progress: Progress | None, text: str) -> None:
@@ -262,7 +274,7 @@ def _excess(batches: NDArray[np.float32], base_mev: NDArray[np.floating], scene:
             worst = max(worst, float(sums.var(ddof=1)) / n / (goal.relative_uncertainty * energy) ** 2)
     if goal.voxel_relative_uncertainty is not None:
         energy_map = base_mev + batches.mean(axis=0)
-        dose = energy_map / np.maximum(scene.density, np.float32(0.05))
+        dose = np.where(scene.density > THIN_G_PER_ML, energy_map, 0) / np.maximum(scene.density, THIN_G_PER_ML)
         bright = dose > 0.1 * dose.max()
         relative = batches[:, bright].var(axis=0, ddof=1) / n / energy_map[bright] ** 2
         worst = max(worst, float(np.percentile(relative, 95)) / goal.voxel_relative_uncertainty**2)

@@ -1,10 +1,13 @@
-"""S coefficients of a reference person, split by radiation, with the masses they belong to."""
+"""All S coefficients of a reference person, with the masses they belong to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from lutetia.dose.s_values.coefficients import SCoefficient
+from lutetia.dose.s_values.table import shipped_table, table_s_coefficients
 from lutetia.errors import InputError
+from lutetia.physics.anatomy import Sex
 
 MassConvention = Literal["without blood", "with blood"]
 
@@ -16,42 +19,8 @@ CONVENTIONS: Final[Mapping[MassConvention, str]] = {
 of the one divided by a mass of the other is a third wrong."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SCoefficient:
-    """Mean absorbed dose to a target per decay in a source, for a reference person.
-
-    Attributes
-    ----------
-    source, target : names of regions in standard terms
-    charged_gy_per_bq_s : by electrons, alphas, recoil and photons below 10 keV. [Gy/(Bq s)]
-    photon_gy_per_bq_s : by photons. [Gy/(Bq s)]
-    target_mass_g : of the reference person. [g]
-    u_relative : relative standard uncertainty (statistics of the table), None when unknown
-    """
-
-    source: str
-    target: str
-    charged_gy_per_bq_s: float
-    photon_gy_per_bq_s: float
-    target_mass_g: float
-    u_relative: float | None = None
-
-    def __post_init__(self) -> None:
-        where = f"S({self.target} <- {self.source})"
-        if not self.target_mass_g > 0:
-            raise InputError(f"{where}: reference mass of {self.target_mass_g} g; expected more than 0.")
-        for name, value in (("charged", self.charged_gy_per_bq_s), ("photon", self.photon_gy_per_bq_s)):
-            if not 0 <= value < float("inf"):
-                raise InputError(f"{where}: {name} part of {value} Gy/(Bq s); expected 0 or more.")
-
-    @property
-    def total_gy_per_bq_s(self) -> float:
-        """Of all radiation, unscaled. [Gy/(Bq s)]"""
-        return self.charged_gy_per_bq_s + self.photon_gy_per_bq_s
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SCoefficients:
+class ReferenceTable:
     """All S coefficients of one nuclide in one reference person.
 
     Attributes
@@ -95,19 +64,20 @@ class SCoefficients:
         )
 
 
-def s_coefficients_of(
+def reference_table(
     entries: list[SCoefficient], *, nuclide: str, phantom: str, convention: MassConvention, origin: str
-) -> SCoefficients:
+) -> ReferenceTable:
     """A table from its entries.
 
     Raises
     ------
     InputError
-        An entry stands twice, or a target has two masses.
+        An entry stands twice, a target has two masses, or a value cannot be.
     """
     table: dict[tuple[str, str], SCoefficient] = {}
     masses: dict[str, float] = {}
     for entry in entries:
+        _require_possible(entry)
         pair = (entry.target, entry.source)
         if pair in table:
             raise InputError(f"S({entry.target} <- {entry.source}) stands twice in the table of {phantom}.")
@@ -117,4 +87,36 @@ def s_coefficients_of(
                 f"{entry.target} of {phantom} has two masses, {mass_g:g} and {entry.target_mass_g:g} g."
             )
         table[pair] = entry
-    return SCoefficients(nuclide=nuclide, phantom=phantom, convention=convention, origin=origin, entries=table)
+    return ReferenceTable(nuclide=nuclide, phantom=phantom, convention=convention, origin=origin, entries=table)
+
+
+def _require_possible(entry: SCoefficient) -> None:
+    where = f"S({entry.target} <- {entry.source})"
+    if not entry.target_mass_g > 0:
+        raise InputError(f"{where}: reference mass of {entry.target_mass_g} g; expected more than 0.")
+    for name, value in (("charged", entry.charged_gy_per_bq_s), ("photon", entry.photon_gy_per_bq_s)):
+        if not 0 <= value < float("inf"):
+            raise InputError(f"{where}: {name} part of {value} Gy/(Bq s); expected 0 or more.")
+
+
+def shipped_reference_table(sex: Sex, nuclide: str) -> ReferenceTable:
+    """S coefficients of the adult phantom whose absorbed fractions come with Lutetia; masses without blood.
+
+    Raises
+    ------
+    MissingDataError
+        This installation has no such table.
+    """
+    table = shipped_table(sex)
+    pairs = set(table.photon)
+    entries = [
+        coefficient
+        for source in table.sources
+        for coefficient in table_s_coefficients(
+            table, source=source, nuclide=nuclide, targets=[t for t in table.targets if (source, t) in pairs]
+        )
+    ]
+    return reference_table(
+        entries, nuclide=nuclide, phantom=f"{table.name} ({sex})", convention="without blood",
+        origin=str(table.source.get("title", "specific absorbed fractions computed by Lutetia")),
+    )  # fmt: skip

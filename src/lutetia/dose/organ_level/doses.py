@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lutetia.dose.organ_level.coefficients import SCoefficient, SCoefficients
+from lutetia.dose.organ_level.coefficients import ReferenceTable
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.errors import InputError
 
 REMAINDER: Final = "remainder"
@@ -76,7 +77,7 @@ def organ_absorbed_doses(
     *,
     time_integrated_activity_bq_s: Mapping[str, float],
     mass_g: Mapping[str, float],
-    coefficients: SCoefficients,
+    coefficients: ReferenceTable,
 ) -> dict[str, OrganDose]:
     r"""Mean absorbed dose of every target of the table that the patient's mass is known of.
 
@@ -116,7 +117,7 @@ def organ_absorbed_doses(
 
 
 def _dose(
-    target: str, mass_g: float, activity: Mapping[str, float], named: list[str], table: SCoefficients
+    target: str, mass_g: float, activity: Mapping[str, float], named: list[str], table: ReferenceTable
 ) -> OrganDose:
     own_charged = own_photon = cross = variance = 0.0
     known, left_out = True, []
@@ -144,7 +145,7 @@ def _dose(
     )
 
 
-def remainder_coefficient(target: str, named: list[str], table: SCoefficients) -> SCoefficient | None:
+def remainder_coefficient(target: str, named: list[str], table: ReferenceTable) -> SCoefficient | None:
     """S coefficient of the rest of the body, from that of the whole body less the named sources; None without one.
 
     Of a target that is a named source itself, no charged particles come from the rest.

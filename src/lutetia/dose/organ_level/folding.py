@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from lutetia.dose.energies import decay_energy
-from lutetia.dose.organ_level.coefficients import SCoefficient, SCoefficients, s_coefficients_of
+from lutetia.dose.organ_level.coefficients import ReferenceTable, reference_table
 from lutetia.dose.organ_level.icrp133 import ReferencePerson, SpecificAbsorbedFractions
 from lutetia.dose.point_kernel import electron_spectrum
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.physics.emissions import emissions
 from lutetia.units import G_PER_KG, GY_PER_MEV_PER_G
 
@@ -33,7 +34,7 @@ PAIRED: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def s_coefficients_from_icrp133(person: ReferencePerson, nuclide: str) -> SCoefficients:
+def s_coefficients_from_icrp133(person: ReferencePerson, nuclide: str) -> ReferenceTable:
     r"""S coefficients of a nuclide in a reference person of ICRP 133, organ masses with their blood.
 
     :math:`S = \sum_i y_i E_i\, \Phi(E_i)` over beta spectrum, conversion and Auger electrons, photons and alphas, with the
@@ -69,12 +70,13 @@ def s_coefficients_from_icrp133(person: ReferencePerson, nuclide: str) -> SCoeff
             charged_gy_per_bq_s=float(electron[t, s] + alpha[t, s]) * factor,
             photon_gy_per_bq_s=float(photon[t, s]) * factor,
             target_mass_g=person.target_mass_g[target],
+            u_relative=None,
         )
         for t, target in enumerate(person.photon.targets)
         if person.target_mass_g[target] > 0
         for s, source in enumerate(person.photon.sources)
     ]
-    table = s_coefficients_of(
+    table = reference_table(
         entries, nuclide=found.name, phantom=f"ICRP 133 reference adult {person.sex}", convention="with blood",
         origin=f"ICRP Publication 133, {person.electron.file}, {person.photon.file}, {person.alpha.file}",
     )  # fmt: skip
@@ -99,7 +101,7 @@ def folded_per_kg(
     return np.asarray(values @ emitted_mev)
 
 
-def with_sides(table: SCoefficients, paired: Mapping[str, tuple[str, str]] = PAIRED) -> SCoefficients:
+def with_sides(table: ReferenceTable, paired: Mapping[str, tuple[str, str]] = PAIRED) -> ReferenceTable:
     """The table with each pair of organs also as its two sides, half of the pair's mass each.
 
     A side absorbs of its own decays what the pair does, in half the mass (the little that crosses from one side to the
@@ -111,13 +113,13 @@ def with_sides(table: SCoefficients, paired: Mapping[str, tuple[str, str]] = PAI
         if whole not in table.targets and whole not in table.sources:
             continue
         entries += [entry for side in sides for entry in _of_side(table, whole, side, sides)]
-    return s_coefficients_of(
+    return reference_table(
         _without_repeats(entries), nuclide=table.nuclide, phantom=table.phantom, convention=table.convention,
         origin=table.origin,
     )  # fmt: skip
 
 
-def _of_side(table: SCoefficients, whole: str, side: str, sides: Sequence[str]) -> list[SCoefficient]:
+def _of_side(table: ReferenceTable, whole: str, side: str, sides: Sequence[str]) -> list[SCoefficient]:
     """What concerns one side of a pair: itself, as source of others, as target of others."""
     added = []
     others = {half for names in PAIRED.values() for half in names} | set(sides)

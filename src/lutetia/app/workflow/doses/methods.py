@@ -15,7 +15,7 @@ from lutetia.app.workflow.doses.voxel_methods import (
     local_method,
     water_maps,
 )  # fmt: skip
-from lutetia.dose.organ_level.coefficients import SCoefficients
+from lutetia.dose.organ_level.coefficients import ReferenceTable
 from lutetia.images.volume import Volume
 
 Progress = Callable[[str, float], None]
@@ -65,7 +65,7 @@ class DoseMethods:
 
 
 def compute_methods(
-    settings: DoseSettings, maps: PatientMaps, table: SCoefficients | None, *, progress: Progress
+    settings: DoseSettings, maps: PatientMaps, table: ReferenceTable | None, *, progress: Progress
 ) -> DoseMethods:
     """The methods that are cheap, and Monte Carlo where it is asked for or fits its time."""
     wanted = settings.method

@@ -7,32 +7,34 @@ from lutetia.app.case import Case
 from lutetia.app.workflow.doses.maps import MASS_CONVENTION, PatientMaps
 from lutetia.app.workflow.doses.voxel_methods import MethodDoses
 from lutetia.dose.organ import self_dose_of_sphere
-from lutetia.dose.organ_level.coefficients import CONVENTIONS, SCoefficients
+from lutetia.dose.organ_level.coefficients import CONVENTIONS, ReferenceTable, shipped_reference_table
 from lutetia.dose.organ_level.doses import organ_absorbed_doses
 from lutetia.dose.organ_level.folding import s_coefficients_from_icrp133
 from lutetia.dose.organ_level.icrp133 import read_icrp133
 from lutetia.errors import MissingDataError
 
 
-def coefficients_of(case: Case, nuclide: str) -> SCoefficients | None:
-    """The S coefficients that the case names; None when it names none.
+def coefficients_of(case: Case, nuclide: str) -> ReferenceTable | None:
+    """The S coefficients of the reference person that the case names; None when it names none.
+
+    The user's own files of ICRP 133 where there is a folder of them, else the table that comes with Lutetia.
 
     Raises
     ------
     MissingDataError
-        A folder of specific absorbed fractions without the sex of the reference person.
+        A folder of files without the sex of the reference person, or no table in this installation.
     InputError
-        A file in it that cannot be read.
+        A file that cannot be read.
     """
-    if case.dose.saf_folder is None:
-        return None
-    if case.dose.sex is None:
+    sex, folder = case.dose.sex, case.dose.saf_folder
+    if folder is None:
+        return None if sex is None else shipped_reference_table(sex, nuclide)
+    if sex is None:
         raise MissingDataError("dose: saf_folder needs dose: sex (male or female), whose reference person to take.")
-    folder = Path(case.folder) / case.dose.saf_folder
-    return s_coefficients_from_icrp133(read_icrp133(folder, case.dose.sex), nuclide)
+    return s_coefficients_from_icrp133(read_icrp133(Path(case.folder) / folder, sex), nuclide)
 
 
-def organ_method(maps: PatientMaps, table: SCoefficients | None) -> MethodDoses:
+def organ_method(maps: PatientMaps, table: ReferenceTable | None) -> MethodDoses:
     """Every region by the S coefficients of its organ, or, where there are none, as a sphere of its own mass.
 
     The sphere holds only what the region's own decays do; the rest is said in the record.

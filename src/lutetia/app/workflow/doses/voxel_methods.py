@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from lutetia.app.workflow.doses.maps import PatientMaps
-from lutetia.dose.kernel import photon_dose_by_kernel
+from lutetia.dose.kernel import charged_dose_by_kernel, photon_dose_by_kernel
 from lutetia.dose.local import local_absorbed_dose
 from lutetia.dose.organ import mean_absorbed_dose
 from lutetia.images.volume import Volume
@@ -62,7 +62,9 @@ def water_maps(maps: PatientMaps) -> WaterMaps:
     """All maps that need no transport."""
     given = {"time_integrated_activity": maps.time_integrated_activity, "density": maps.density}
     local = local_absorbed_dose(**given, nuclide=maps.nuclide)
-    return WaterMaps(local=local, charged=local, photons=photon_dose_by_kernel(**given, nuclide=maps.nuclide))
+    photons = photon_dose_by_kernel(**given, nuclide=maps.nuclide)
+    charged = charged_dose_by_kernel(**given, nuclide=maps.nuclide)
+    return WaterMaps(local=local, charged=charged, photons=photons)
 
 
 def local_method(maps: PatientMaps, water: WaterMaps) -> MethodDoses:
