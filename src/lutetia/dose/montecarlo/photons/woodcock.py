@@ -60,17 +60,17 @@ def _densest(density, material, shift, greatest):
 
 
 @inlined
-def within(at, block, shift, n):
-    """Voxel of a place along an axis (in voxels), kept in its block."""
-    return min(max(int(at), block << shift), min((block + 1) << shift, n) - 1)
+def within(at, block, shift):
+    """Voxel of a place along an axis (in voxels), kept in its block, whose end may lie outside the grid."""
+    return min(max(int(at), block << shift), ((block + 1) << shift) - 1)
 
 
 @inlined
-def _voxel(done, place, direction, block, cell, shift, shape):
+def _voxel(done, place, direction, block, cell, shift):
     """Voxel at a path along a ray, within its block."""
-    ix = within((place[0] + direction[0] * done) / cell[0], block[0], shift[0], shape[2])
-    iy = within((place[1] + direction[1] * done) / cell[1], block[1], shift[1], shape[1])
-    iz = within((place[2] + direction[2] * done) / cell[2], block[2], shift[2], shape[0])
+    ix = within((place[0] + direction[0] * done) / cell[0], block[0], shift[0])
+    iy = within((place[1] + direction[1] * done) / cell[1], block[1], shift[1])
+    iz = within((place[2] + direction[2] * done) / cell[2], block[2], shift[2])
     return ix, iy, iz
 
 
@@ -105,7 +105,9 @@ def _fly(energy, i, f, place, direction, voxel, state, voxels, shape, cell, coef
             most = majorant[((first + bz) * my + by) * mx + bx]
             nearest = min(tx, ty, tz)
         done += paths / most
-        ix, iy, iz = _voxel(done, place, direction, (bx, by, bz), cell, shift, shape)
+        ix, iy, iz = _voxel(done, place, direction, (bx, by, bz), cell, shift)
+        if ix >= shape[2] or iy >= shape[1] or iz >= shape[0]:
+            return False, voxel, done, state
         at = (iz * shape[1] + iy) * shape[2] + ix
         m, share = material[at], density[at] / most
         if expected:
