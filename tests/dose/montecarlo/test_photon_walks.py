@@ -72,7 +72,7 @@ def follow(how, n, energy, box, direction, geometry, tables, blocks, totals, squ
 
 def transported(how, geometry, tables, *, energy_mev, box, direction=(0.0, 0.0, 0.0), n=N):
     """Mean energy per history in the slots, its standard uncertainty, (n, 3) escaped, pushed and absorbed energy."""
-    n_slots = int(geometry[2].max()) + 2
+    n_slots = int(geometry[2].max(initial=geometry[0].size - 1 if geometry[2].size == 0 else 0)) + 2
     totals, squares = np.zeros(n_slots), np.zeros(n_slots)
     blocks = block_majorants(geometry, tables)
     ends = follow(
@@ -172,6 +172,19 @@ def test_every_history_keeps_its_energy(body, how, energy_mev):
     _, _, ends = transported(how, geometry, tables, energy_mev=energy_mev, box=SOURCE)
     np.testing.assert_allclose(ends.sum(axis=1), energy_mev, atol=1e-9)
     assert (ends[:, 1].sum() > 0) == (how == COUPLED and energy_mev > 0.01)
+
+
+@pytest.mark.parametrize("how", [TRACK, COLLISION, ANALOG])
+def test_without_slots_every_voxel_is_its_own(body, how):
+    materials, geometry = body
+    tables = photon_tables(materials, 1.0)
+    shape = geometry[0].shape
+    own = np.arange(geometry[0].size, dtype=np.int32).reshape(shape)
+    runs = [
+        transported(how, (*geometry[:2], slots, geometry[3]), tables, energy_mev=0.3, box=SOURCE, n=200)[0]
+        for slots in (own, np.zeros((0, 0, 0), np.int32))
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
 
 
 def test_below_the_cut_off_and_outside_nothing_moves(body):
