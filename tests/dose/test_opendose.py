@@ -99,7 +99,7 @@ def test_s_coefficients(phantom, dose_rows, source):
             # 0.4 % from the liver and 0.8 % from a kidney; photons per decay differ by 5 % of their 2 to 5 %
             low, high = 0.998 * published, 1.012 * published
         else:
-            # measured 0.985 to 1.003 between organs apart (free-electron Compton transfer is 0.4 to 1.3 % low); liver to
+            # measured 0.985 to 1.003 between organs apart, with free electrons (0.4 to 1.3 % lower); liver to
             # right kidney and pancreas, which touch, 0.94 to 0.955, since electrons cross there; statistics
             low, high = 0.93 * published - 4 * u, 1.07 * published + 4 * u
         assert low < s < high, row
