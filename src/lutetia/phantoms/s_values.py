@@ -109,15 +109,12 @@ def fractions_at(
         found = follow_electrons(
             scene=layout.scene, strength=strength, lines=lines, n_histories=n_histories, seed=seed
         )
-    return {target.name: _fraction(target, layout, found, radiation, energy_mev) for target in layout.targets}
-
-
-def _fraction(
-    target: Target, layout: Layout, found: Deposits, radiation: Radiation, energy_mev: float
-) -> tuple[float, float]:
-    mass = layout.scene.mass_g[:-1]
-    value, u = found.weighted(target.per_gram(mass, photons=radiation == "photon"))
-    return value / energy_mev * G_PER_KG, (u / value if value > 0 else 0.0)
+    mass, photons = layout.scene.mass_g[:-1], radiation == "photon"
+    values = {}
+    for target in layout.targets:
+        value, u = found.weighted(target.per_gram(mass, photons=photons))
+        values[target.name] = (value / energy_mev * G_PER_KG, u / value if value > 0 else 0.0)
+    return values
 
 
 def limits_per_kg(layout: Layout, strength: NDArray[np.floating]) -> dict[str, float]:
