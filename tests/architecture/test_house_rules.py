@@ -22,7 +22,6 @@ LONG_BODIES: dict[str, str] = {
 CROWDED_FOLDERS: dict[str, str] = {
     "physics": "each property of nature has its module",
     "images/dicom": "one reader and one writer for each kind of DICOM object",
-    "physics": "each property of nature has its module",
     "images": "the nouns, and what is done to images of every kind",
     "recon": "each effect of the camera has its module",
     "app/cli": "each command has its module",

@@ -32,10 +32,10 @@ class Deposits:
     @property
     def n_histories(self) -> int:
         """Histories followed."""
-        return self.per_batch * self.tallies.shape[0]
+        return self.per_batch * int(self.tallies.shape[0])
 
     def _per_decay(self, counted: NDArray[np.int64]) -> NDArray[np.float64]:
-        return counted * (self.yield_per_decay / FIXED_POINT / self.per_batch)
+        return np.asarray(counted * np.float64(self.yield_per_decay / FIXED_POINT / self.per_batch), np.float64)
 
     @property
     def batches_mev(self) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ class Deposits:
     @property
     def energy_mev(self) -> NDArray[np.float64]:
         """(n_slots,) mean of the batches. [MeV per decay]"""
-        return self._per_decay(self.tallies[:, :-1].sum(axis=0)) / self.tallies.shape[0]
+        return np.asarray(self._per_decay(self.tallies[:, :-1].sum(axis=0)) / self.tallies.shape[0])
 
     @property
     def standard_uncertainty_mev(self) -> NDArray[np.float64]:
@@ -62,7 +62,7 @@ class Deposits:
             step = value - mean
             mean += step / k
             square += step * (value - mean)
-        return np.sqrt(square / (n * (n - 1)))
+        return np.asarray(np.sqrt(square / (n * (n - 1))))
 
     def weighted(self, weights: NDArray[np.floating]) -> tuple[float, float]:
         """Weighted sum over slots (n_slots,) and its standard uncertainty. [MeV per decay]"""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.dose.kernel import electron_energy_in_water_mev
-from lutetia.dose.montecarlo.control_variate import Pairs
+from lutetia.dose.montecarlo.control_variate import THIN_G_PER_ML, Pairs
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import follow_photons, n_batches
 from lutetia.dose.montecarlo.nuclide import local_energy_mev
@@ -72,7 +72,8 @@ class Goal:
     ----------
     relative_uncertainty : of the mean dose of each region
     regions : (z, y, x) share of each voxel by region
-    voxel_relative_uncertainty : of 95 % of the voxels that get over a tenth of the highest dose; None for no demand
+    voxel_relative_uncertainty : of 95 % of the voxels of tissue that get over a tenth of the highest dose; None for no
+        demand
     most_histories : of each kind of particle
     """
 
@@ -262,7 +263,7 @@ def _excess(batches: NDArray[np.float32], base_mev: NDArray[np.floating], scene:
             worst = max(worst, float(sums.var(ddof=1)) / n / (goal.relative_uncertainty * energy) ** 2)
     if goal.voxel_relative_uncertainty is not None:
         energy_map = base_mev + batches.mean(axis=0)
-        dose = energy_map / np.maximum(scene.density, np.float32(0.05))
+        dose = np.where(scene.density > THIN_G_PER_ML, energy_map, 0) / np.maximum(scene.density, THIN_G_PER_ML)
         bright = dose > 0.1 * dose.max()
         relative = batches[:, bright].var(axis=0, ddof=1) / n / energy_map[bright] ** 2
         worst = max(worst, float(np.percentile(relative, 95)) / goal.voxel_relative_uncertainty**2)

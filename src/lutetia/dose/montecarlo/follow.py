@@ -11,8 +11,13 @@ from lutetia.dose.montecarlo.electrons.tables import electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, photon_tables
 from lutetia.dose.montecarlo.photons.walk import walk_photon
-from lutetia.dose.montecarlo.photons.woodcock import block_majorants, walk_photon_analog, walk_photon_collision
-from lutetia.dose.montecarlo.scene import Scene
+from lutetia.dose.montecarlo.photons.woodcock import (
+    Blocks,
+    block_majorants,
+    walk_photon_analog,
+    walk_photon_collision,
+)
+from lutetia.dose.montecarlo.scene import Geometry, Scene
 from lutetia.dose.montecarlo.source import (
     SourceArrays,
     Spectrum,
@@ -69,13 +74,26 @@ def popped(stack, count):
     return row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
 
 
+def block_arrays(blocks: Blocks) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Majorants of blocks in arrays alone: parallel loops take no tuples of integers."""
+    return blocks[0], np.array([*blocks[1], *blocks[2]])
+
+
+@njit(cache=True, inline="always")
+def as_blocks(arrays):
+    """What ``block_arrays`` took apart."""
+    majorant, n = arrays
+    return majorant, (n[0], n[1], n[2]), (n[3], n[4], n[5])
+
+
 @njit(cache=True, parallel=True)
 def _photons(
-    estimator, per_batch, first, seed, source, geometry, tables, blocks, second, tallies, emitted, escaped
+    estimator, per_batch, first, seed, source, geometry, tables, arrays, second, tallies, emitted, escaped
 ):
     """Photons whose electrons stay where they are set free; batch b scores into ``tallies[b]``."""
     for b in prange(tallies.shape[0]):
         stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
+        blocks = as_blocks(arrays)
         for h in range(per_batch):
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
@@ -102,9 +120,10 @@ def _photons(
 @njit(cache=True, parallel=True)
 def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tallies, emitted, escaped):
     """Particles with all their secondaries; photons score by track length unless ``analog``."""
-    photon_arrays, blocks, electron_arrays = tables
+    photon_arrays, arrays, electron_arrays = tables
     for b in prange(tallies.shape[0]):
         stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
+        blocks = as_blocks(arrays)
         for h in range(per_batch):
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
@@ -169,7 +188,7 @@ def follow_photons(
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
     tables = photon_tables(scene.materials, spectrum.highest_mev)
-    blocks = block_majorants(geometry, tables)
+    blocks = block_arrays(block_majorants(geometry, tables))
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
     start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
     if estimator == "coupled":
@@ -201,7 +220,7 @@ def follow_electrons(
     electrons = electron_tables(scene.materials, photon_cutoff_mev=CUTOFF_MEV)
     _coupled(
         POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
-        (photons.arrays, block_majorants(geometry, photons), electrons), deposits.tallies, deposits.emitted,
+        (photons.arrays, block_arrays(block_majorants(geometry, photons)), electrons), deposits.tallies, deposits.emitted,
         deposits.escaped,
     )  # fmt: skip
     return deposits
@@ -209,7 +228,7 @@ def follow_electrons(
 
 def _prepared(
     scene: Scene, strength: NDArray[np.floating], spectrum: Spectrum, n_histories: int, seed: int
-) -> tuple[Deposits, SourceArrays, tuple[NDArray[np.float32], ...]]:
+) -> tuple[Deposits, SourceArrays, Geometry]:
     """Empty tallies, and the source as arrays."""
     if n_histories < 1:
         raise InputError(f"{n_histories} histories; expected at least 1.")
