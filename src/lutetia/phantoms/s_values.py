@@ -10,7 +10,7 @@ from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import follow_electrons, follow_photons
 from lutetia.dose.s_values.absorbed_fractions import Radiation, SpecificAbsorbedFractions
 from lutetia.dose.s_values.marrow import marrow_charged_energy_mev
-from lutetia.dose.s_values.monte_carlo import MOST_HISTORIES, SCoefficients, s_coefficients
+from lutetia.dose.s_values.monte_carlo import MOST_HISTORIES, ComputedSCoefficients, s_coefficients
 from lutetia.dose.s_values.targets import Target
 from lutetia.phantoms.dosimetric import RED_MARROW, DosimetricPhantom, Layout, laid_out, phantom_rows
 from lutetia.physics.emissions import Lines
@@ -50,7 +50,7 @@ def phantom_s_coefficients(
     relative_uncertainty: float = 0.01,
     seed: int = 1,
     most_histories: int = MOST_HISTORIES,
-) -> SCoefficients:
+) -> ComputedSCoefficients:
     """S coefficients of a nuclide in a region of a phantom, by Monte Carlo.
 
     Parameters
