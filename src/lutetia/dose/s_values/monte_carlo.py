@@ -11,7 +11,7 @@ from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.nuclide import NuclideDeposits, nuclide_deposits
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
 from lutetia.dose.montecarlo.scene import Scene
-from lutetia.dose.s_values.coefficients import SCoefficient
+from lutetia.dose.organ_level.coefficients import SCoefficient
 from lutetia.dose.s_values.targets import Second, Target
 from lutetia.errors import InputError
 from lutetia.physics.emissions import emissions
@@ -22,7 +22,7 @@ MOST_HISTORIES: Final = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SCoefficients:
+class ComputedSCoefficients:
     """Rows of one computation, and how it was done.
 
     Attributes
@@ -58,7 +58,7 @@ def s_coefficients(
     charged_mev: Mapping[str, float] | None = None,
     most_histories: int = MOST_HISTORIES,
     second: Second | None = None,
-) -> SCoefficients:
+) -> ComputedSCoefficients:
     r"""S coefficients from one source to targets, all radiation of the nuclide, progeny not included.
 
     .. math:: S(T \leftarrow S) = \sum_s w_{T,s} E_s / m_s
@@ -101,7 +101,7 @@ def s_coefficients(
     given = dict(charged_mev or {})
     mass = scene.mass_g[:-1]
     parts = [part for part in (found.photons, found.electrons) if part is not None]
-    return SCoefficients(
+    return ComputedSCoefficients(
         nuclide=nuclide,
         rows=tuple(_row(source, target, mass, found, given.get(target.name), soft) for target in targets),
         method=found.method,
