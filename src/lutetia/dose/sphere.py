@@ -54,7 +54,7 @@ def absorbed_energy_in_sphere_mev(*, mass_g: float, density_g_per_ml: float, nuc
     """Energy of a decay absorbed in a uniform sphere, all radiation, progeny not included. [MeV]
 
     A sphere of water within water, scaled by density. Electrons and photons by point kernels of our own transport,
-    alphas and recoil wholly; bremsstrahlung is left out (0.5 % of the energy of 90Y).
+    alphas and recoil wholly; bremsstrahlung is left out of the absorbed energy (0.5 % of that of 90Y).
 
     Raises
     ------
