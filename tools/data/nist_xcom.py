@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 import xraylib
 
-ELEMENTS = "H C N O Na Mg Al Si P S Cl Ar K Ca Ti Fe Cu Zn Cd Te I W Pb".split()  # noqa: SIM905
+ELEMENTS = (  # noqa: SIM905
+    "H C N O Na Mg Al Si P S Cl Ar K Ca Ti V Cr Mn Fe Co Ni Cu Zn Mo Ag Cd Sn Te I Ba Gd Ta W Pt Au Hg Pb"
+).split()
 PROCESSES = {
     "photoelectric": "xcom_photo",
     "incoherent": "xcom_compton",

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import BQ_PER_MBQ, S_PER_H
 
 RegistrationMode = Literal["rigid", "bspline", "none"]
+DoseMethod = Literal["auto", "local", "kernel", "montecarlo", "organ"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +61,23 @@ class ReconstructionSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DoseSettings:
+    """How time-integrated activity becomes absorbed dose.
+
+    ``auto`` is Monte Carlo where ``relative_uncertainty`` (statistical, of every named region) is reached within
+    ``time_budget_s``, else kernels. ``saf_folder`` holds the user's own files of ICRP Publication 133, ``sex`` says
+    which reference person of theirs to take.
+    """
+
+    method: DoseMethod = "auto"
+    time_budget_s: float = 30.0
+    relative_uncertainty: float = 0.01
+    seed: int = 1
+    saf_folder: str | None = None
+    sex: Literal["male", "female"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
     """One cycle of one patient.
 
@@ -81,6 +99,7 @@ class Case:
     regions: tuple[str, ...] = ()
     segmentation: Literal["auto", "totalsegmentator", "none"] = "auto"
     model: str = "auto"
+    dose: DoseSettings = field(default_factory=DoseSettings)
     partial_volume_correction: bool = True
     volume_relative_uncertainty: float | None = None
     warnings: tuple[str, ...] = ()
@@ -127,6 +146,17 @@ def parse_time(text: str, where: str) -> datetime:
         raise InputError(
             f"{where}: {text!r} is not a date and time; expected for example 2026-03-02T10:15."
         ) from error
+
+
+def parse_percent(text: str, where: str) -> float:
+    """A fraction from per cent as people write them: 1% or 0.5 %."""
+    bare = text.strip()
+    try:
+        if not bare.endswith("%"):
+            raise ValueError(bare)
+        return float(bare[:-1]) / 100
+    except ValueError as error:
+        raise InputError(f"{where} {text!r}: expected per cent with their sign, for example 1%.") from error
 
 
 def _strings(value: object, where: str) -> tuple[str, ...]:
@@ -190,6 +220,47 @@ def _reconstruction(entry: Mapping[str, Any], where: str) -> ReconstructionSetti
     )
 
 
+def _dose(entry: Mapping[str, Any], where: str) -> DoseSettings:
+    default = DoseSettings()
+    given, seed, sex = (
+        _number(entry, "uncertainty_percent", where, factor=0.01),
+        entry.get("seed"),
+        entry.get("sex"),
+    )
+    budget_s, folder = _number(entry, "time_budget_s", where), entry.get("saf_folder")
+    if folder is not None and not (isinstance(folder, str) and folder):
+        raise InputError(f"{where}: saf_folder is {folder!r}; expected the path of a folder.")
+    if sex is not None:
+        _choice(sex, ("male", "female"), f"{where}: sex")
+    settings = DoseSettings(
+        method=_choice(entry.get("method", "auto"), get_args(DoseMethod), f"{where}: method"),
+        time_budget_s=default.time_budget_s if budget_s is None else budget_s,
+        relative_uncertainty=default.relative_uncertainty if given is None else given,
+        seed=default.seed if seed is None else seed,
+        saf_folder=folder,
+        sex=sex,
+    )
+    return require_dose_settings(settings, where)
+
+
+def require_dose_settings(settings: DoseSettings, where: str) -> DoseSettings:
+    """The settings, when they can be.
+
+    Raises
+    ------
+    InputError
+        An uncertainty outside 0.01 to 50 %, or a seed that is no whole number of 0 or more.
+    """
+    if not 1e-4 <= settings.relative_uncertainty <= 0.5:
+        raise InputError(
+            f"{where}: an uncertainty of {100 * settings.relative_uncertainty:g} %; expected 0.01 to 50 %."
+        )
+    if isinstance(settings.seed, bool) or not isinstance(settings.seed, int) or not 0 <= settings.seed < 2**63:
+        raise InputError(f"{where}: seed is {settings.seed!r}; expected a whole number of 0 or more.")
+    return settings
+
+
+DOSE_KEYS = ("method", "time_budget_s", "uncertainty_percent", "seed", "saf_folder", "sex")
 RECONSTRUCTION_KEYS = (
     "algorithm", "iterations", "subsets", "scatter", "photopeak_keV", "until_change_percent", "penalty", "device",
 )  # fmt: skip
@@ -199,7 +270,7 @@ CAMERA_KEYS = (
 )  # fmt: skip
 TOP_KEYS = (
     "folder", "subject", "administration", "scans", "reference", "camera", "reconstruction", "registration",
-    "regions", "segmentation", "kinetics", "partial_volume_correction", "volume_uncertainty_percent",
+    "regions", "segmentation", "kinetics", "dose", "partial_volume_correction", "volume_uncertainty_percent",
 )  # fmt: skip
 
 
@@ -239,6 +310,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
             document.get("segmentation", "auto"), ("auto", "totalsegmentator", "none"), f"{where}: segmentation"
         ),
         model=str(kinetics.get("model") or "auto"),
+        dose=_dose(_section(document, "dose", DOSE_KEYS, where), f"{where}: dose"),
         partial_volume_correction=bool(document.get("partial_volume_correction", True)),
         volume_relative_uncertainty=_number(document, "volume_uncertainty_percent", where, factor=0.01),
     )
@@ -279,6 +351,7 @@ def case_document(case: Case, *, folder: str) -> dict[str, Any]:
         "regions": list(case.regions),
         "segmentation": case.segmentation,
         "kinetics": {"model": case.model},
+        "dose": {"method": case.dose.method},
         "scans": [_scan_document(scan) for scan in case.scans],
     }
     return document

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from lutetia.app.case import Case, Scan, case_document, read_case, with_times
+from lutetia.app.case import (
+    Case,
+    DoseMethod,
+    DoseSettings,
+    Scan,
+    case_document,
+    read_case,
+    require_dose_settings,
+    with_times,
+)  # fmt: skip
 from lutetia.errors import DicomError, InputError
 from lutetia.images.dicom.index import DicomIndex, SeriesInfo, index_dicom
 from lutetia.units import BQ_PER_MBQ, MBQ_PER_BQ, S_PER_H
@@ -37,6 +46,10 @@ class Given:
     reference: str | None = None
     registration: bool = True
     model: str | None = None
+    method: DoseMethod | None = None
+    time_budget_s: float | None = None
+    relative_uncertainty: float | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,9 +250,24 @@ def _with_given(case: Case, given: Given) -> Case:
         reference=given.reference or case.reference,
         registration=case.registration if given.registration else "none",
         model=given.model or case.model,
+        dose=_dose(case.dose, given),
         warnings=_still_true(case.warnings, given),
     )
     return with_times(case, tuple(hours * S_PER_H for hours in given.time_h))
+
+
+def _dose(settings: DoseSettings, given: Given) -> DoseSettings:
+    """The dose settings with the user's options in place."""
+    changed = replace(
+        settings,
+        method=given.method or settings.method,
+        time_budget_s=settings.time_budget_s if given.time_budget_s is None else given.time_budget_s,
+        relative_uncertainty=(
+            settings.relative_uncertainty if given.relative_uncertainty is None else given.relative_uncertainty
+        ),
+        seed=settings.seed if given.seed is None else given.seed,
+    )
+    return require_dose_settings(changed, "--uncertainty, --seed")
 
 
 def _still_true(warnings: Sequence[str], given: Given) -> tuple[str, ...]:

@@ -18,12 +18,13 @@ def mean_absorbed_dose(
     photon_dose: Volume,
     density: Volume,
     occupancy: NDArray[np.float32],
+    charged_share: float = 1.0,
 ) -> float:
     r"""Mean absorbed dose of a region. [Gy]
 
-    :math:`D = \tilde A E_{local}/m + \overline{D_{photon}}`: charged particles stay in the region that emits them
-    (177Lu electrons crossing an organ's surface carry under 1 % of its dose away), photons come from everywhere and
-    are averaged over the region by mass. Taking the local part from the region's own decays rather than from the
+    :math:`D = q \tilde A E_{local}/m + \overline{D_{photon}}`: charged particles stay in the region that emits them
+    (q = 1; 177Lu electrons crossing an organ's surface carry under 1 % of its dose away), photons come from everywhere
+    and are averaged over the region by mass. Taking the local part from the region's own decays rather than from the
     voxel map keeps what lies in voxels cut by its edge.
 
     Parameters
@@ -34,11 +35,14 @@ def mean_absorbed_dose(
     photon_dose : map of the photons' dose from all regions. [Gy]
     density : on the same grid. [g/mL]
     occupancy : (z, y, x) share of each voxel
+    charged_share : q, energy of charged particles absorbed in the region over that emitted in it
     """
     if not mass_g > 0:
         raise InputError(f"Mass of {mass_g} g; expected more than 0.")
     require_same_grid(photon_dose.grid, density.grid, "Mean absorbed dose")
-    own = time_integrated_activity_bq_s * decay_energy(nuclide).local_mev * GY_PER_MEV_PER_G / mass_g
+    own = (
+        charged_share * time_integrated_activity_bq_s * decay_energy(nuclide).local_mev * GY_PER_MEV_PER_G / mass_g
+    )
     weights = occupancy * density.values
     total = float(weights.sum(dtype=np.float64))
     photons = float(np.vdot(weights, photon_dose.values)) / total if total > 0 else 0.0

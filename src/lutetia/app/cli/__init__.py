@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.reconstruction import reconstruct
+from lutetia.app.cli.s_values import svalues
+from lutetia.app.cli.spheres import sphere
 
 application = typer.Typer(
     name="lutetia",
@@ -102,12 +105,23 @@ def run(
     model: Annotated[
         str | None, typer.Option("--model", help="auto, mono, bi, uptake, trapezoid, haenscheid, known-half-life.")
     ] = None,
+    method: Annotated[
+        Literal["auto", "local", "kernel", "montecarlo", "organ"] | None,
+        typer.Option("--method", help="Absorbed dose; auto: Monte Carlo if it fits the time budget, else kernel."),
+    ] = None,
+    time_budget: Annotated[
+        float | None, typer.Option("--time-budget", min=0.0, help="For the Monte Carlo of auto; default 30. [s]")
+    ] = None,
+    uncertainty: Annotated[
+        str | None, typer.Option("--uncertainty", help="Statistical (k=1), of named regions, for example 1%.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the Monte Carlo; default 1.")] = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """From images to the dose report."""
-    from lutetia.app.case import parse_time
+    from lutetia.app.case import parse_percent, parse_time
     from lutetia.app.cli.results import print_result
     from lutetia.app.proposal import Given, make_case
     from lutetia.app.workflow import run_case
@@ -128,6 +142,10 @@ def run(
             reference=reference,
             registration=registration,
             model=model,
+            method=method,
+            time_budget_s=time_budget,
+            relative_uncertainty=parse_percent(uncertainty, "--uncertainty") if uncertainty else None,
+            seed=seed,
         )
         with progress_bar(quiet=quiet or json) as progress:
             case, index = make_case(path, given, progress=progress)
@@ -139,6 +157,8 @@ def run(
 
 
 application.command()(reconstruct)
+application.command()(sphere)
+application.command()(kernel)
 
 
 @application.command()
@@ -179,6 +199,9 @@ def nuclide(
             print_json(document)
         else:
             print_nuclide(document)
+
+
+application.command()(svalues)
 
 
 def main() -> None:

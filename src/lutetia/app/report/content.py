@@ -51,6 +51,26 @@ def published_range(region: str, kind: str, agent: str) -> PublishedRange | None
     return None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodDose:
+    """Mean dose of one region by one of the methods that were computed.
+
+    Attributes
+    ----------
+    method : key, as in the case file
+    label : for people
+    mean_gy : None where the method does not reach the region. [Gy]
+    statistical_gy : standard uncertainty of the method's own statistics, None where it has none. [Gy]
+    chosen : whether it is the result
+    """
+
+    method: str
+    label: str
+    mean_gy: float | None
+    statistical_gy: float | None = None
+    chosen: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RegionResult:
     """All that is known about one region; ``recovery_coefficients`` are measured over true, one per scan."""
@@ -64,6 +84,7 @@ class RegionResult:
     fit: CurveFit
     dose: AbsorbedDose
     recovery_coefficients: tuple[float, ...] = ()
+    by_method: tuple[MethodDose, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

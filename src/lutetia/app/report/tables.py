@@ -17,7 +17,8 @@ from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 SCHEMA: Final = "lutetia dose 1"
 
 NOT_TABULAR: Final = (
-    "recovery_coefficients", "uncertainty_budget", "cross_checks_Gy", "published_range_Gy_per_GBq", "warnings",
+    "recovery_coefficients", "uncertainty_budget", "by_method_Gy", "cross_checks_Gy", "published_range_Gy_per_GBq",
+    "warnings",
 )  # fmt: skip
 """Keys of a region that hold lists or tables and so are no columns of doses.csv."""
 
@@ -48,11 +49,16 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "u_absorbed_dose_Gy": finite(dose.standard_uncertainty_gy),
         "absorbed_dose_Gy_per_GBq": finite(per_gbq),
         "method": dose.method,
+        "mass_convention": content.methods.get("masses"),
         "volume_mL": finite(result.volume_ml),
         "source": result.source,
         "model": fit.model,
         "recovery_coefficients": [finite(c) for c in result.recovery_coefficients],
         "uncertainty_budget": {c.name: finite(c.relative) for c in dose.budget},
+        "dose_method": next((m.method for m in result.by_method if m.chosen), None),
+        "by_method_Gy": {
+            m.method: {"mean": finite(m.mean_gy), "u_statistical": finite(m.statistical_gy)} for m in result.by_method
+        },
         "cross_checks_Gy": {name: finite(value) for name, value in dose.cross_checks.items()},
         "published_range_Gy_per_GBq": None if published is None else [published.low_gy_per_gbq, published.high_gy_per_gbq],
         "warnings": [*fit.warnings, *dose.warnings],
@@ -116,6 +122,11 @@ def write_tables(content: ReportContent, folder: Path, out: Path) -> dict[str, A
         folder / "uncertainty_budget.csv",
         ["region", "component", "relative_standard_uncertainty", "shared_by_all_regions"],
         ([r.region, c.name, c.relative, c.shared] for r in content.results for c in r.dose.budget),
+    )
+    _csv(
+        folder / "methods.csv",
+        ["region", "method", "absorbed_dose_Gy", "u_statistical_Gy", "chosen"],
+        ([r.region, m.method, m.mean_gy, m.statistical_gy, m.chosen] for r in content.results for m in r.by_method),
     )
     return document
 

@@ -8,7 +8,10 @@ from typing import Any
 from lutetia.app.case import Case
 from lutetia.app.report.content import ReportContent
 from lutetia.app.workflow.delineate import choose_reference, contour_sources, find_regions, register_scans
-from lutetia.app.workflow.doses import dose_maps, region_results, registered_time_points
+from lutetia.app.workflow.doses.maps import patient_maps, registered_time_points
+from lutetia.app.workflow.doses.methods import compute_methods
+from lutetia.app.workflow.doses.organs import coefficients_of
+from lutetia.app.workflow.doses.results import region_results
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
 from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
 from lutetia.app.workflow.output import finished_folder, refuse_unsafe_output
@@ -59,6 +62,7 @@ def run_case(
     refuse_unsafe_output(out, inputs=(case.folder,), force=force)
     require_times(case, index)
     element = nuclide(str(case.nuclide))
+    table = coefficients_of(case, element.name)
     loaded = load_scans(case, index, progress=_part(progress, 0.0, 0.08))
     _require_possible_counts(element, loaded)
     case = calibrated(case, element, loaded)
@@ -75,11 +79,13 @@ def run_case(
     fits, unfitted = fit_all(case, element, curves, regions)
     progress("Absorbed dose", 0.86)
     points = registered_time_points(scans, registrations, reference)
-    maps = dose_maps(element, scans[reference], points, measured[reference].occupancy, fits)
-    results = region_results(case, element, regions, scans[reference], maps, measured, reference, curves, fits)
+    maps = patient_maps(element, regions, scans[reference], points, measured[reference].occupancy, fits)
+    methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
+    scatter = scans[reference].scatter_to_primary
+    results = region_results(case, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
-        *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings,
+        *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,
     )  # fmt: skip
     content = ReportContent(
         subject=case.subject,
@@ -90,11 +96,11 @@ def run_case(
         ct=loaded[reference].ct,
         regions=regions,
         time_integrated_activity=maps.time_integrated_activity,
-        dose=maps.dose,
+        dose=methods.voxels,
         results=results,
-        methods=methods_of(case, scans, registrations, regions, results),
+        methods=methods_of(case, scans, registrations, regions, results, methods),
         warnings=tuple(dict.fromkeys(warnings)),
-        provenance=provenance_of(case, loaded, started),
+        provenance=provenance_of(case, loaded, started, methods.record()),
         checklist=checklist_of(case, loaded),
         truth_gy=truth_gy,
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from lutetia import __version__
 from lutetia.app.case import Case
 from lutetia.app.report.content import RegionResult, ScanSummary
-from lutetia.app.workflow.doses import METHOD
+from lutetia.app.workflow.doses.maps import MASS_CONVENTION
+from lutetia.app.workflow.doses.methods import DoseMethods
+from lutetia.app.workflow.doses.voxel_methods import LABELS
 from lutetia.app.workflow.load import LoadedScan
 from lutetia.app.workflow.quantify import QuantifiedScan
 from lutetia.images.regions import Regions
@@ -59,6 +61,7 @@ def methods_of(
     registrations: Sequence[Registration],
     regions: Regions,
     results: Sequence[RegionResult],
+    doses: DoseMethods,
 ) -> dict[str, str]:
     """Each step in words."""
     corrected = case.partial_volume_correction and scans[0].reconstruction is not None
@@ -73,7 +76,16 @@ def methods_of(
         "registration": "; ".join(dict.fromkeys(r.method for r in registrations)),
         "regions": f"{sources}; overlapping structures: the smaller keeps the voxels",
         "kinetics": f"{case.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}",
-        "absorbed dose": f"{METHOD}; decay data ICRP Publication 107; no RBE weighting, progeny not included",
+        "absorbed dose": (
+            f"{doses.result.description} ({doses.reason}); decay data ICRP Publication 107; no RBE weighting, progeny not "
+            "included"
+        ),
+        "masses": MASS_CONVENTION,
+        "other methods": "; ".join(
+            f"{LABELS[name]}: {method.description}"
+            for name, method in doses.by_name.items()
+            if name != doses.chosen
+        ),
         "uncertainty": (
             "standard uncertainties (k=1) after EANM 2018 (Gear et al.), first order, components in quadrature; not "
             "included: errors of the collimator model, of attenuation, and of activity moving during a scan"
@@ -81,7 +93,9 @@ def methods_of(
     }
 
 
-def provenance_of(case: Case, loaded: Sequence[LoadedScan], started: datetime) -> dict[str, Any]:
+def provenance_of(
+    case: Case, loaded: Sequence[LoadedScan], started: datetime, dose: Mapping[str, Any]
+) -> dict[str, Any]:
     """Software, platform, parameters and hashes of the input files (by content; file names may identify)."""
     return {
         "software": f"Lutetia {__version__}",
@@ -109,6 +123,7 @@ def provenance_of(case: Case, loaded: Sequence[LoadedScan], started: datetime) -
             "partial_volume_correction": case.partial_volume_correction,
             "times_h": [scan.time_s * H_PER_S for scan in loaded],
         },
+        "dose": dict(dose),
         "inputs": {scan.label: _hashes(scan) for scan in loaded},
     }
 

@@ -1,0 +1,184 @@
+"""What is told of every region: mean dose by the chosen method, budget, histogram, warnings."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from lutetia.app.case import Case
+from lutetia.app.report.content import MethodDose, RegionResult
+from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
+from lutetia.app.workflow.doses.methods import DoseMethods
+from lutetia.app.workflow.doses.voxel_methods import LABELS
+from lutetia.app.workflow.measure import REMAINDER, ScanMeasurement
+from lutetia.dose.absorbed_dose import AbsorbedDose, UncertaintyComponent
+from lutetia.dose.histogram import dose_volume_histogram
+from lutetia.dose.organ import self_dose_of_sphere
+from lutetia.dose.uncertainty import combined, dose_budget, surface_area_mm2, volume_relative_uncertainty
+from lutetia.errors import OutOfRangeError
+from lutetia.images.regions import Region, Regions
+from lutetia.images.volume import Volume
+from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
+
+DRAWN_BOUNDARY_MM: Final = 0.5
+"""Systematic error assumed of a drawn outline (k=1)."""
+AUTOMATIC_BOUNDARY_VOXELS: Final = 0.5
+"""The same of an outline found from SPECT, in SPECT voxels."""
+SPILL_IN: Final = 1.15
+"""Measured over true activity above which a region's dose carries a warning."""
+STATISTICS: Final = "Monte Carlo statistics"
+
+
+def region_results(
+    case: Case,
+    regions: Regions,
+    maps: PatientMaps,
+    methods: DoseMethods,
+    measured: Sequence[ScanMeasurement],
+    curves: Mapping[str, TimeActivityCurve],
+    fits: Mapping[str, CurveFit],
+    scatter_to_primary: float | None,
+) -> tuple[RegionResult, ...]:
+    """Absorbed dose of every region that has a fit, organs before lesions before the remainder."""
+    results = []
+    for name, known in maps.regions.items():
+        found = (m.regions[name].recovery for m in measured if name in m.regions)
+        recoveries = tuple(float(r) for r in found if r is not None)
+        dose = _region_dose(case, regions, maps, known, methods, fits[name], recoveries, scatter_to_primary)
+        results.append(
+            RegionResult(
+                region=name,
+                kind=known.region.kind,
+                side=known.region.side,
+                source=known.region.source,
+                volume_ml=known.volume_ml,
+                curve=curves[name],
+                fit=fits[name],
+                dose=dose,
+                recovery_coefficients=recoveries,
+                by_method=_by_method(methods, name),
+            )
+        )
+    order = {"organ": 0, "lesion": 1, "other": 2, "remainder": 3}
+    return tuple(sorted(results, key=lambda r: (order[r.kind], _rank(r.region), r.region)))
+
+
+def _rank(name: str) -> int:
+    """Order within a kind: leading organs first, lesions by their number."""
+    leading = ("kidney", "liver", "spleen", "red marrow")
+    number = name.rsplit(" ", 1)[-1]
+    if number.isdigit():
+        return int(number)
+    return next((i for i, word in enumerate(leading) if name.startswith(word)), len(leading))
+
+
+def _by_method(methods: DoseMethods, name: str) -> tuple[MethodDose, ...]:
+    return tuple(
+        MethodDose(
+            method=key,
+            label=LABELS[key],
+            mean_gy=method.mean_gy.get(name),
+            statistical_gy=method.statistical_gy.get(name),
+            chosen=key == methods.chosen,
+        )
+        for key, method in methods.by_name.items()
+    )
+
+
+def _region_dose(
+    case: Case,
+    regions: Regions,
+    maps: PatientMaps,
+    known: RegionDecays,
+    methods: DoseMethods,
+    fit: CurveFit,
+    recoveries: Sequence[float],
+    scatter_to_primary: float | None,
+) -> AbsorbedDose:
+    name, voxels = known.region.name, methods.voxels
+    mean = methods.result.mean_gy.get(name)
+    if mean is None:
+        raise OutOfRangeError(
+            f"{name} ({known.mass_g:.3g} g): no dose by the method {methods.chosen!r}; choose another."
+        )
+    budget = dose_budget(
+        calibration=case.camera.sensitivity_relative_uncertainty,
+        fit=_relative(fit),
+        volume=_volume_uncertainty(case, regions, known.region, voxels),
+        # the scan that needed the largest correction
+        recovery_coefficient=max(recoveries, key=lambda r: abs(1 - r)) if recoveries else None,
+        scatter_to_primary=scatter_to_primary,
+    )
+    statistical = methods.result.statistical_gy.get(name, 0.0)
+    if statistical > 0 and mean > 0:
+        budget = (*budget, UncertaintyComponent(name=STATISTICS, relative=statistical / mean))
+    relative = None if fit.standard_uncertainty_bq_s is None else combined(budget)
+    occupancy = known.occupancy
+    doses, fractions = np.zeros(0), np.zeros(0)
+    if np.any(occupancy > 0.5):
+        doses, fractions = dose_volume_histogram(voxels.values, np.where(occupancy > 0.5, occupancy, 0))
+    return AbsorbedDose(
+        region=name,
+        kind=known.region.kind,
+        mass_g=known.mass_g,
+        mean_gy=mean,
+        standard_uncertainty_gy=None if relative is None else relative * mean,
+        method=f"{fit.model}; {methods.result.description}",
+        budget=budget,
+        dvh_dose_gy=doses,
+        dvh_volume_fraction=fractions,
+        cross_checks=_cross_checks(maps, known, voxels),
+        warnings=_dose_warnings(case, fit, relative, recoveries),
+    )
+
+
+def _relative(fit: CurveFit) -> float | None:
+    u = fit.standard_uncertainty_bq_s
+    return None if u is None else u / fit.time_integrated_activity_bq_s
+
+
+def _cross_checks(maps: PatientMaps, known: RegionDecays, voxels: Volume) -> dict[str, float]:
+    """Mean of the voxel map, and the sphere of the region's mass. [Gy]"""
+    weights = known.occupancy * maps.density.values
+    total = max(float(weights.sum(dtype=np.float64)), 1e-30)
+    checks = {"voxel map, averaged by mass": float(np.vdot(weights, voxels.values)) / total}
+    sphere = self_dose_of_sphere(
+        time_integrated_activity_bq_s=known.time_integrated_activity_bq_s,
+        mass_g=known.mass_g,
+        nuclide=maps.nuclide,
+    )
+    if sphere is not None:
+        checks["self-dose scaled by mass (sphere)"] = sphere
+    return checks
+
+
+def _dose_warnings(
+    case: Case, fit: CurveFit, relative: float | None, recoveries: Sequence[float]
+) -> tuple[str, ...]:
+    told = []
+    spill = max(recoveries, default=1.0)
+    if spill > SPILL_IN:
+        told.append(
+            f"Up to {100 * (1 - 1 / spill):.0f} % of what was measured in it came from its neighbours; judge with care."
+        )
+    if relative is None:
+        told.append("The uncertainty of this dose is unknown, since that of its activities is.")
+    elif case.camera.sensitivity_relative_uncertainty is None and fit.standard_uncertainty_bq_s is not None:
+        told.append("The uncertainty leaves out the calibration, whose own was not given.")
+    return tuple(told)
+
+
+def _volume_uncertainty(case: Case, regions: Regions, region: Region, dose: Volume) -> float:
+    """Relative uncertainty of a region's volume, from its surface unless the case gives it."""
+    if region.name == REMAINDER:
+        return 0.0
+    if case.volume_relative_uncertainty is not None:
+        return case.volume_relative_uncertainty
+    surface = surface_area_mm2(regions.mask(region.name), regions.grid.spacing_mm)
+    boundary = DRAWN_BOUNDARY_MM
+    if region.source == "automatic":
+        boundary = AUTOMATIC_BOUNDARY_VOXELS * math.prod(dose.grid.spacing_mm) ** (1 / 3)
+    return volume_relative_uncertainty(
+        surface_mm2=surface, volume_mm3=regions.volume_ml(region.name) * 1e3, boundary_mm=boundary
+    )

@@ -1,0 +1,244 @@
+"""Histories: every particle of a source followed, batch by batch, on all threads with the same result."""
+
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from lutetia.dose.montecarlo.deposits import Deposits
+from lutetia.dose.montecarlo.electrons.tables import electron_tables
+from lutetia.dose.montecarlo.electrons.walk import walk_electron
+from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, photon_tables
+from lutetia.dose.montecarlo.photons.walk import walk_photon
+from lutetia.dose.montecarlo.photons.woodcock import (
+    Blocks,
+    block_majorants,
+    walk_photon_analog,
+    walk_photon_collision,
+)
+from lutetia.dose.montecarlo.scene import Geometry, Scene
+from lutetia.dose.montecarlo.source import (
+    SourceArrays,
+    Spectrum,
+    source_arrays,
+    start_energy,
+    start_place,
+    start_voxel,
+)
+from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, PHOTON, POSITRON
+from lutetia.errors import InputError
+from lutetia.physics.emissions import Lines
+from lutetia.physics.transport import advanced, isotropic, seeded, uniform
+
+Estimator = Literal["track length", "collision", "analog", "coupled"]
+"""How photons score: expected energy along their way or at every tentative collision, or what each interaction leaves
+(its electrons absorbed on the spot, or followed in their turn)."""
+
+MOST_BATCHES: Final = 16
+LEAST_BATCHES: Final = 8
+TALLY_BYTES: Final = 2**27
+"""Batches have tallies of their own; there are fewer of them where these would take more than this."""
+REST_MEV: Final = 2 * 0.51099895
+
+
+def n_batches(n_slots: int) -> int:
+    """Batches of a run with so many tallies."""
+    return int(np.clip(TALLY_BYTES // (8 * (n_slots + 1)), LEAST_BATCHES, MOST_BATCHES))
+
+
+@njit(cache=True)
+def begun(h, per_batch, history, seed, source, geometry):
+    """One particle as its source emits it: energy, place, direction, state."""
+    voxels, cumulative, guide, low, width, threshold, alias = source
+    state = advanced(seeded(seed, history))
+    # a stratum of equal activity for each history of a batch
+    voxel = start_voxel((h + uniform(state)) / per_batch, voxels, cumulative, guide)
+    energy, state = start_energy(low, width, threshold, alias, state)
+    x, y, z, state = start_place(voxel, geometry[0].shape, geometry[3], state)
+    u, v, w, state = isotropic(state)
+    return energy, x, y, z, u, v, w, state
+
+
+@njit(cache=True)
+def counted(energy):
+    """Energy in the unit of the tallies."""
+    return np.int64(np.floor(energy * FIXED_POINT + 0.5))
+
+
+@njit(cache=True)
+def popped(stack, count):
+    """The particle that came last."""
+    count[0] -= 1
+    row = stack[count[0]]
+    return row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
+
+
+def block_arrays(blocks: Blocks) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Majorants of blocks in arrays alone: parallel loops take no tuples of integers."""
+    return blocks[0], np.array([*blocks[1], *blocks[2]])
+
+
+@njit(cache=True, inline="always")
+def as_blocks(arrays):
+    """What ``block_arrays`` took apart."""
+    majorant, n = arrays
+    return majorant, (n[0], n[1], n[2]), (n[3], n[4], n[5])
+
+
+@njit(cache=True, parallel=True)
+def _photons(
+    estimator, per_batch, first, seed, source, geometry, tables, arrays, second, tallies, emitted, escaped
+):
+    """Photons whose electrons stay where they are set free; batch b scores into ``tallies[b]``."""
+    for b in prange(tallies.shape[0]):
+        stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
+        blocks = as_blocks(arrays)
+        for h in range(per_batch):
+            history = first + b * per_batch + h
+            energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
+            emitted[b] += counted(energy)
+            while True:
+                if estimator == 0:
+                    state, left = walk_photon(
+                        energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count, second
+                    )
+                elif estimator == 1:
+                    state, left = walk_photon_collision(
+                        energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stack, count
+                    )
+                else:
+                    state, left = walk_photon_analog(
+                        energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stack, count, 0
+                    )
+                escaped[b] += counted(left)
+                if count[0] == 0:
+                    break
+                _, energy, x, y, z, u, v, w = popped(stack, count)
+
+
+@njit(cache=True, parallel=True)
+def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tallies, emitted, escaped):
+    """Particles with all their secondaries; photons score by track length unless ``analog``."""
+    photon_arrays, arrays, electron_arrays = tables
+    for b in prange(tallies.shape[0]):
+        stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
+        blocks = as_blocks(arrays)
+        for h in range(per_batch):
+            history = first + b * per_batch + h
+            energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
+            which = kind
+            emitted[b] += counted(energy + (REST_MEV if kind == POSITRON else 0.0))
+            while True:
+                if which != PHOTON:
+                    state, left = walk_electron(
+                        which, energy, x, y, z, u, v, w, state, geometry, electron_arrays, tally, stack, count
+                    )
+                elif analog:
+                    state, left = walk_photon_analog(
+                        energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1
+                    )
+                else:
+                    state, left = walk_photon(
+                        energy, x, y, z, u, v, w, state, geometry, photon_arrays, tally, stack, count
+                    )
+                escaped[b] += counted(left)
+                if count[0] == 0:
+                    break
+                which, energy, x, y, z, u, v, w = popped(stack, count)
+
+
+Second = tuple[NDArray[np.int32], NDArray[np.uint8]]
+"""For each slot another one, and the material whose absorbed dose it gathers; -1 for none."""
+
+
+def follow_photons(
+    *,
+    scene: Scene,
+    strength: NDArray[np.floating],
+    lines: Lines | Spectrum,
+    n_histories: int,
+    seed: int,
+    estimator: Estimator = "track length",
+    first: int = 0,
+    second: Second | None = None,
+) -> Deposits:
+    """Energy absorbed from the photons of a source.
+
+    Parameters
+    ----------
+    scene : voxels, materials and tallies
+    strength : (z, y, x) proportional to the decays in each voxel
+    lines : energies and yields per decay; all must be above the cut-off and up to 3 MeV
+    n_histories : rounded up to full batches
+    seed : any integer
+    estimator : "coupled" follows the electrons too
+    first : number of the first history; another run with the same seed goes on where one ended
+    second : for each slot a second one that gathers kerma in another material, such as marrow in spongiosa
+
+    Raises
+    ------
+    GridError, InputError
+        A source that does not fit the scene, is negative, not finite or zero everywhere; an unknown estimator.
+    OutOfRangeError
+        Energies beyond the tables.
+    """
+    if estimator not in get_args(Estimator):
+        raise InputError(f"No estimator {estimator!r}; there are {', '.join(get_args(Estimator))}.")
+    spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
+    deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
+    tables = photon_tables(scene.materials, spectrum.highest_mev)
+    blocks = block_arrays(block_majorants(geometry, tables))
+    counts = (deposits.tallies, deposits.emitted, deposits.escaped)
+    start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
+    if estimator == "coupled":
+        electrons = electron_tables(scene.materials, photon_cutoff_mev=CUTOFF_MEV)
+        _coupled(PHOTON, True, *start, (tables.arrays, blocks, electrons), *counts)
+    else:
+        _photons(get_args(Estimator).index(estimator), *start, tables.arrays, blocks, second, *counts)
+    return deposits
+
+
+def follow_electrons(
+    *,
+    scene: Scene,
+    strength: NDArray[np.floating],
+    lines: Lines | Spectrum,
+    n_histories: int,
+    seed: int,
+    positrons: bool = False,
+    first: int = 0,
+) -> Deposits:
+    """Energy absorbed from the electrons of a source and from the bremsstrahlung they make.
+
+    Parameters and exceptions as ``follow_photons``; energies from 1 keV to 3.5 MeV. Positrons end in two photons of
+    511 keV, which are followed, and their rest energy counts as emitted.
+    """
+    spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
+    deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
+    photons = photon_tables(scene.materials, max(spectrum.highest_mev, 0.6))
+    electrons = electron_tables(scene.materials, photon_cutoff_mev=CUTOFF_MEV)
+    _coupled(
+        POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
+        (photons.arrays, block_arrays(block_majorants(geometry, photons)), electrons), deposits.tallies, deposits.emitted,
+        deposits.escaped,
+    )  # fmt: skip
+    return deposits
+
+
+def _prepared(
+    scene: Scene, strength: NDArray[np.floating], spectrum: Spectrum, n_histories: int, seed: int
+) -> tuple[Deposits, SourceArrays, Geometry]:
+    """Empty tallies, and the source as arrays."""
+    if n_histories < 1:
+        raise InputError(f"{n_histories} histories; expected at least 1.")
+    batches = n_batches(scene.n_slots)
+    empty = Deposits(
+        tallies=np.zeros((batches, scene.n_slots + 1), np.int64),
+        emitted=np.zeros(batches, np.int64),
+        escaped=np.zeros(batches, np.int64),
+        per_batch=-(-n_histories // batches),
+        yield_per_decay=spectrum.total_yield,
+        seed=seed,
+    )
+    return empty, source_arrays(strength, scene.grid.shape, spectrum), scene.geometry

@@ -1,0 +1,153 @@
+"""One photon through voxels, its kerma scored along its whole track (track-length estimator)."""
+
+import math
+from typing import Final
+
+from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
+from lutetia.dose.montecarlo.photons.interactions import interact, table_place
+from lutetia.dose.montecarlo.stack import deposit
+from lutetia.physics.transport import advanced, uniform
+
+NEVER: Final = 1e30
+
+
+@inlined
+def crossings(x, u, index, edge):
+    """Along one axis: path to the next plane, path from plane to plane, step of the index."""
+    if u > 0.0:
+        return max(((index + 1) * edge - x) / u, 0.0), edge / u, 1
+    if u < 0.0:
+        return max((index * edge - x) / u, 0.0), -edge / u, -1
+    return NEVER, NEVER, 0
+
+
+@inlined
+def inside(ix, iy, iz, density):
+    """Whether a voxel is on the grid."""
+    return 0 <= ix < density.shape[2] and 0 <= iy < density.shape[1] and 0 <= iz < density.shape[0]
+
+
+@inlined
+def slot_at(slots, at):
+    """Tally of a voxel; every voxel its own where there are no slots, which spares a look-up on the way to the tally."""
+    return at if slots.size == 0 else slots[at]
+
+
+@inlined
+def _score_second(second, tally, slot, energy, i, f, coefficients, mass):
+    """Kerma in a voxel's second material: energy times its absorption times the mass thickness."""
+    where = second[0][slot]
+    if where >= 0:
+        m = second[1][slot]
+        deposit(tally, where, energy * ((1.0 - f) * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1]) * mass)
+
+
+@kernel
+def _fly(paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, voxels, shape, cell, coefficients, tally, second):
+    """Straight on for so many mean free paths, scoring: (whether there is an interaction, ix, iy, iz, length)."""
+    density, material, slot = voxels
+    nz, ny, nx = shape
+    tx, per_x, step_x = crossings(x, u, ix, cell[0])
+    ty, per_y, step_y = crossings(y, v, iy, cell[1])
+    tz, per_z, step_z = crossings(z, w, iz, cell[2])
+    done, last, total, absorbed = 0.0, -1, 0.0, 0.0
+    while True:
+        at = (iz * ny + iy) * nx + ix
+        m = material[at]
+        if m != last:
+            last = m
+            total = (1.0 - f) * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]
+            absorbed = energy * ((1.0 - f) * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1])
+        rho = density[at]
+        nearest = min(tx, ty, tz)
+        mass = rho * (nearest - done)
+        hit = total * mass >= paths
+        if hit:
+            mass = paths / total
+        deposit(tally, slot_at(slot, at), absorbed * mass)
+        if second is not None:
+            _score_second(second, tally, slot_at(slot, at), energy, i, f, coefficients, mass)
+        if hit:
+            return True, ix, iy, iz, done + mass / rho
+        paths -= total * mass
+        done = nearest
+        if nearest == tx:
+            ix, tx = ix + step_x, tx + per_x
+        elif nearest == ty:
+            iy, ty = iy + step_y, ty + per_y
+        else:
+            iz, tz = iz + step_z, tz + per_z
+        if not (0 <= ix < nx and 0 <= iy < ny and 0 <= iz < nz):
+            return False, ix, iy, iz, done
+
+
+@kernel
+def _stop(energy, at, voxels, coefficients, tally, second):
+    """Absorb a photon below the cut-off where it is."""
+    slot = slot_at(voxels[2], at)
+    deposit(tally, slot, energy)
+    if second is not None:
+        own = coefficients[voxels[1][at], 0, 1]
+        _score_second(second, tally, slot, energy, 0, 0.0, coefficients, 1.0 / own)
+
+
+@kernel
+def walk_photon(energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count, second=None):
+    """Follow one photon; in every voxel it crosses it scores energy x absorption coefficient x mass thickness.
+
+    K lines and annihilation photons are pushed on the stack; electrons are absorbed where they are set free.
+
+    Parameters
+    ----------
+    energy, x, y, z, u, v, w : of the photon [MeV], [cm], direction
+    state : of the random numbers
+    geometry : as of ``Scene``; an empty array of slots means that every voxel is its own, in the order of the array
+    tables : ``PhotonTables.arrays``
+    tally : (n_slots + 1,) int64 fixed point
+    stack, count : where secondaries go
+    second : None, or (second_slot int32, second_material uint8), both (n_slots + 1,): where second_slot[slot] is not
+        negative, the kerma of the second material, on the voxel's mass, is scored in that slot too
+
+    Returns
+    -------
+    state, escaped_mev
+    """
+    cell = geometry[3]
+    scale, coefficients = tables[0], tables[1]
+    ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
+    if not inside(ix, iy, iz, geometry[0]):
+        return state, energy
+    voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
+    while energy >= scale[2]:
+        i, f = table_place(energy, scale, coefficients.shape[1])
+        state = advanced(state)
+        paths = -math.log(1.0 - uniform(state))
+        met, ix, iy, iz, length = _fly(
+            paths,
+            energy,
+            i,
+            f,
+            x,
+            y,
+            z,
+            u,
+            v,
+            w,
+            ix,
+            iy,
+            iz,
+            voxels,
+            geometry[0].shape,
+            cell,
+            coefficients,
+            tally,
+            second,
+        )
+        if not met:
+            return state, energy
+        x, y, z = x + u * length, y + v * length, z + w * length
+        m = geometry[1][iz, iy, ix]
+        energy, _, u, v, w, state = interact(energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, False)
+    at = (iz * geometry[0].shape[1] + iy) * geometry[0].shape[2] + ix
+    _stop(energy, at, voxels, coefficients, tally, second)
+    return state, 0.0

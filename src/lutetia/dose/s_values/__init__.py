@@ -1,0 +1,1 @@
+"""S coefficients: mean absorbed dose of a target region per decay in a source region."""
