@@ -12,7 +12,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.units import MGY_PER_MBQ_S_PER_GY_PER_BQ_S
 
 if TYPE_CHECKING:
-    from lutetia.dose.organ_level.coefficients import SCoefficient
+    from lutetia.dose.s_values.coefficients import SCoefficient
     from lutetia.phantoms.dosimetric import DosimetricPhantom
 
 STYLISED: Final = "stylised"

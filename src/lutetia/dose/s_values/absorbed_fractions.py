@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
-from lutetia.dose.organ_level.coefficients import SCoefficient
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.dose.s_values.marrow import MarrowSite, fine_beta_spectrum, marrow_charged_energy_mev
 from lutetia.errors import InputError, OutOfRangeError
 from lutetia.physics.emissions import emissions

@@ -11,7 +11,7 @@ from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.nuclide import NuclideDeposits, nuclide_deposits
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
 from lutetia.dose.montecarlo.scene import Scene
-from lutetia.dose.organ_level.coefficients import SCoefficient
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.dose.s_values.targets import Second, Target
 from lutetia.errors import InputError
 from lutetia.physics.emissions import emissions
@@ -72,7 +72,7 @@ def s_coefficients(
     source : name of the source region
     nuclide : for example "Lu-177"
     targets : regions
-    relative_uncertainty : of every tally that a target is made of, unless ``most_histories`` are reached before
+    relative_uncertainty : of the energy in each target, unless ``most_histories`` are reached before
     seed : of the random numbers
     charged_mev : target -> energy of charged particles it absorbs per decay, in place of what the transport gives it,
         for structure below the voxels (active marrow in spongiosa). [MeV]
@@ -86,20 +86,19 @@ def s_coefficients(
     """
     if not targets:
         raise InputError("No target region was given.")
-    watched = sorted({slot for target in targets for slot in target.share})
+    mass = scene.mass_g[:-1]
     found = nuclide_deposits(
         scene=scene,
         strength=strength,
         nuclide=nuclide,
         relative_uncertainty=relative_uncertainty,
-        slots=watched,
+        targets=np.array([target.per_gram(mass) for target in targets]),
         seed=seed,
         most_histories=most_histories,
         second=second,
     )
     soft = _soft_photon_energy(found, nuclide)
     given = dict(charged_mev or {})
-    mass = scene.mass_g[:-1]
     parts = [part for part in (found.photons, found.electrons) if part is not None]
     return ComputedSCoefficients(
         nuclide=nuclide,

@@ -12,15 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from lutetia.dose.organ_level.coefficients import SCoefficient, SCoefficients, s_coefficients_of
 from lutetia.dose.s_values.absorbed_fractions import (
     Radiation,
     SpecificAbsorbedFractions,
     folded_s_coefficient,
 )
+from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.dose.s_values.marrow import MarrowSite
 from lutetia.errors import InputError, MissingDataError
-from lutetia.physics.names import nuclide_name
 
 FOLDERS: Final[Mapping[str, str]] = {
     "male": "specific_absorbed_fractions_male",
@@ -184,20 +183,4 @@ def table_s_coefficients(
             marrow=table.marrow if source == target == RED_MARROW else (),
         )
         for target in targets
-    )
-
-
-def reference_coefficients(table: AbsorbedFractionTable, nuclide: str) -> SCoefficients:
-    """All S coefficients of a nuclide in a table, for doses of organs scaled to a patient; masses without blood."""
-    entries = [
-        row
-        for source in table.sources
-        for row in table_s_coefficients(table, source=source, nuclide=nuclide, targets=table.targets)
-    ]
-    return s_coefficients_of(
-        entries,
-        nuclide=nuclide_name(nuclide),
-        phantom=table.name,
-        convention="without blood",
-        origin=str(table.source.get("title", table.name)),
     )
