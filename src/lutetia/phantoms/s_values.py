@@ -119,8 +119,7 @@ def fractions_at(
 
 def limits_per_kg(layout: Layout, strength: NDArray[np.floating]) -> dict[str, float]:
     """Specific absorbed fraction at energy 0: decays in each target's parts over their mass, weighted as its dose is."""
-    slots = np.where(layout.scene.slot < 0, layout.scene.n_slots, layout.scene.slot).ravel()
-    decays = np.bincount(slots, weights=strength.ravel(), minlength=layout.scene.n_slots + 1)
+    decays = layout.scene.summed(strength)
     share = decays[:-1] / decays.sum()
     mass = layout.scene.mass_g[:-1]
     return {target.name: float(target.per_gram(mass) @ share) * G_PER_KG for target in layout.targets}

@@ -143,8 +143,7 @@ def local_energy_mev(found: Emissions, photons: Spectrum, electrons: Spectrum) -
 
 def _share_by_slot(scene: Scene, strength: NDArray[Any]) -> NDArray[np.float64]:
     """Share of the decays in each slot."""
-    slot = np.where(scene.slot < 0, scene.n_slots, scene.slot).ravel()
-    counted = np.bincount(slot, weights=np.asarray(strength, float).ravel(), minlength=scene.n_slots + 1)
+    counted = scene.summed(strength)
     return np.asarray(counted[:-1] / counted.sum())
 
 
