@@ -41,6 +41,7 @@ MOST_BATCHES: Final = 16
 LEAST_BATCHES: Final = 8
 TALLY_BYTES: Final = 2**27
 """Batches have tallies of their own; there are fewer of them where these would take more than this."""
+TABLE_ENDS_MEV: Final = (0.6, 3.0)
 REST_MEV: Final = 2 * 0.51099895
 
 
@@ -189,7 +190,7 @@ def follow_photons(
         raise InputError(f"No estimator {estimator!r}; there are {', '.join(get_args(Estimator))}.")
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    tables = _photon_tables(scene.materials, spectrum.highest_mev)
+    tables = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
     blocks = block_arrays(block_majorants(geometry, tables))
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
     start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
@@ -218,7 +219,7 @@ def follow_electrons(
     """
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    photons = _photon_tables(scene.materials, max(spectrum.highest_mev, 0.6))
+    photons = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
     electrons = _electron_tables(scene.materials)
     _coupled(
         POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
@@ -228,7 +229,12 @@ def follow_electrons(
     return deposits
 
 
-@lru_cache(maxsize=8)
+def _reach(highest_mev: float) -> float:
+    """Where tables for a source end: in few places, so that they are made once for many sources. [MeV]"""
+    return next((end for end in TABLE_ENDS_MEV if highest_mev <= end), highest_mev)
+
+
+@lru_cache(maxsize=4)
 def _photon_tables(materials: tuple[Material, ...], highest_mev: float) -> PhotonTables:
     """Tables are made once for a run of many sources in one phantom."""
     return photon_tables(materials, highest_mev)
