@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 
 
 def least_error(batches: Floats, prior: Floats) -> tuple[Floats, Floats]:
-    """The estimate of least mean squared error and that error, (z, y, x) each.
+    """The estimate of least mean squared error and that error as far as histories can tell it, (z, y, x) each.
 
     Parameters
     ----------
@@ -43,11 +43,13 @@ def least_error(batches: Floats, prior: Floats) -> tuple[Floats, Floats]:
     product = first * second
     spread = np.sqrt(np.maximum(uniform_filter(product**2, NEIGHBOURS), 0) / np.float32(NEIGHBOURS**3))
     # one history in each half would look like an error of the kernel: only what many voxels agree on counts
-    wrong = np.maximum(uniform_filter(product, NEIGHBOURS) - SURE * spread, 0)
+    seen = uniform_filter(product, NEIGHBOURS)
+    wrong = np.maximum(seen - SURE * spread, 0)
     tiny = np.float32(1e-12) * max(float(noise.max(initial=0.0)), 1e-30)
     gamma = wrong / (wrong + noise + tiny)
     mean = batches.mean(axis=0)
-    return (prior + gamma * (mean - prior)).astype(np.float32), (gamma * noise).astype(np.float32)
+    error = gamma**2 * noise + (1 - gamma) ** 2 * np.maximum(seen, 0)
+    return (prior + gamma * (mean - prior)).astype(np.float32), error.astype(np.float32)
 
 
 def variance_of_mean(batches: Floats) -> Floats:
