@@ -65,8 +65,8 @@ def test_mean_is_own_energy_over_mass_and_mean_photon_dose(volume):
     assert mean_absorbed_dose(**region) == pytest.approx(expected, rel=1e-6)
     # a cube of 8.4 g is nearly a sphere of 8.4 g
     sphere = self_dose_of_sphere(time_integrated_activity_bq_s=8e9, mass_g=8.4, nuclide="Lu-177")
-    # of the cube no electron is lost: 1.2 % at the sphere's surface
-    assert sphere == pytest.approx(mean_absorbed_dose(**region), rel=0.015)
+    # of the cube no electron is lost: 1.4 % at the sphere's surface, and 0.1 % of bremsstrahlung
+    assert sphere == pytest.approx(mean_absorbed_dose(**region), rel=0.02)
 
 
 def test_photons_are_averaged_by_mass(volume):

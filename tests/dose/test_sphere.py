@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lutetia.dose.montecarlo.electron_point import electron_absorbed_by_distance
+from lutetia.dose.montecarlo.electrons.point import electron_absorbed_by_distance
 from lutetia.dose.point_kernel import (
     alpha_absorbed_fraction_within,
     electron_absorbed_fraction_within,
     nuclide_alpha_energy_within,
     nuclide_electron_energy_within,
 )
+from lutetia.dose.point_kernel.columns import electron_range_g_per_cm2
 from lutetia.dose.sphere import (
     absorbed_energy_in_sphere_mev,
     concentric_absorbed,
@@ -45,13 +46,15 @@ def test_radius_of_a_sphere():
 @pytest.mark.parametrize("energy_mev", [0.012, 0.147, 0.5, 2.2])
 def test_electrons_stay_within_their_range(energy_mev):
     reach = float(csda_range_water_g_per_cm2(energy_mev))
-    fraction = electron_absorbed_fraction_within(energy_mev, np.linspace(0, 1.05, 40) * reach)
+    edges = np.linspace(0, 1.2, 40)
+    fraction = electron_absorbed_fraction_within(energy_mev, edges * reach)
     assert np.all(np.diff(fraction) >= 0)
     assert fraction[0] == 0
-    assert fraction[-1] == pytest.approx(1, abs=1e-9)
+    # all but bremsstrahlung: 0.9 % at 2.2 MeV (ESTAR's radiation yield of water), beyond 1.05 ranges 0.1 %
+    assert 0.988 < fraction[-1] <= 1
     # of a track that was straight, less than half the energy would lie in the nearer half of the range
     straight = np.interp(0.5 * reach, *_straight(energy_mev, reach))
-    assert straight < np.interp(0.5, np.linspace(0, 1.05, 40), fraction) < 1
+    assert straight < np.interp(0.5, edges, fraction) < 1
 
 
 def _straight(energy_mev, reach):
@@ -61,27 +64,57 @@ def _straight(energy_mev, reach):
 
 @pytest.mark.parametrize("energy_mev", [0.2, 1.0])
 def test_first_steps_are_those_of_the_stopping_power(energy_mev):
-    # before the track bends, dE/dr = S: at 2 % of the range, bent by 7 % more at most
+    # before the track bends, dE/dr = S: at 2 % of the range bending adds under 20 %, and secondary electrons carry under
+    # 10 % of the energy farther than that
     reach = float(csda_range_water_g_per_cm2(energy_mev))
     share = float(electron_absorbed_fraction_within(energy_mev, np.array([0.02 * reach]))[0])
     straight = float(collision_stopping_power_water_mev_cm2_per_g(energy_mev)) * 0.02 * reach / energy_mev
-    assert straight < share < 1.2 * straight
+    assert 0.9 * straight < share < 1.2 * straight
 
 
 def test_kernel_is_interpolated_as_transported():
     edges = np.linspace(0, 1.1, 12)
-    fraction, u = electron_absorbed_by_distance(energy_mev=0.147, edges=edges, n_histories=10_000, seed=3)
-    again, _ = electron_absorbed_by_distance(energy_mev=0.147, edges=edges, n_histories=10_000, seed=3)
+    asked = {"material": material("water"), "energy_mev": 0.147, "edges": edges, "n_histories": 10_000, "seed": 3}
+    fraction, u, radiated = electron_absorbed_by_distance(**asked)
+    again, _, _ = electron_absorbed_by_distance(**asked)
     np.testing.assert_array_equal(fraction, again)
+    assert fraction.sum() + radiated == pytest.approx(1, abs=1e-3)  # straggling: 4e-4 beyond 1.1 ranges
     reach = float(csda_range_water_g_per_cm2(0.147))
     expected = np.diff(electron_absorbed_fraction_within(0.147, edges * reach))
     assert np.all(np.abs(fraction - expected) < 5 * u + 0.002)
 
 
+def test_kernel_of_penelope(dose_rows):
+    # 0.002 of statistics on both sides; at 0.1 MeV and 0.8 ranges ours lies 0.006 above, elsewhere 0.004 at most
+    for row in dose_rows("electron_kernel_penelope.csv"):
+        energy = float(row["energy_mev"])
+        reach = float(csda_range_water_g_per_cm2(energy))
+        distances = np.array([float(row["distance_in_ranges"]), 1.2]) * reach
+        within, whole = electron_absorbed_fraction_within(energy, distances)
+        assert within / whole == pytest.approx(float(row["fraction"]), abs=0.008)
+
+
 @pytest.mark.parametrize("nuclide", ["Lu-177", "Y-90", "I-131", "Tb-161"])
 def test_a_nuclides_electrons_carry_their_energy(nuclide):
+    # all but bremsstrahlung, at most that of the end point of 90Y (0.9 % at 2.28 MeV); tables are good to 0.1 %
     _, energy = nuclide_electron_energy_within(nuclide)
-    assert energy[-1] == pytest.approx(emissions(nuclide).electron_energy_mev, rel=1e-9)
+    share = energy[-1] / emissions(nuclide).electron_energy_mev
+    assert 0.991 < share < 1.0
+    assert (share < 0.997) == (nuclide == "Y-90")
+
+
+@pytest.mark.parametrize("medium", ["cortical bone", "lung"])
+def test_electrons_of_tissues_scale_with_their_range(medium):
+    # at equal shares of the range, water and tissues differ only by scattering (more in bone, which bends tracks sooner)
+    radii = np.array([0.25, 0.5, 0.75])
+    tissue, water = (
+        electron_absorbed_fraction_within(0.2, radii * electron_range_g_per_cm2(0.2, m), m)
+        for m in (medium, "water")
+    )
+    if medium == "cortical bone":
+        assert np.all((tissue > water) & (tissue < 1.3 * water))
+    else:
+        np.testing.assert_allclose(tissue, water, rtol=0.02)
 
 
 def test_177lu_spheres_of_olguin(dose_rows):
@@ -92,12 +125,12 @@ def test_177lu_spheres_of_olguin(dose_rows):
 
 
 def test_177lu_micro_spheres_of_hindie(dose_rows):
-    # another spectrum (absorbed 134.4 keV in 5 mm, where nearly all is), no straggling here: 4 %
+    # another spectrum: in 5 mm, where nearly all is absorbed, theirs leaves 134.4 keV, ours 137.2 as Olguin's
     for row in dose_rows("lu177_micro_spheres.csv"):
         radius = float(row["diameter_um"]) * 1e-4 / 2
         mass = 4 / 3 * np.pi * radius**3
         ours = sphere_s_coefficient(mass_g=mass, density_g_per_ml=1.0, nuclide="Lu-177")
-        assert ours == pytest.approx(float(row["dose_gy_per_decay"]), rel=0.04)
+        assert ours == pytest.approx(float(row["dose_gy_per_decay"]), rel=0.025)
 
 
 @settings(max_examples=20, deadline=None)
@@ -136,12 +169,12 @@ def test_225ac_spheres_of_olguin(dose_rows):
 
 
 def test_90y_spheres_of_amato(dose_rows):
-    # two digits (0.005); bremsstrahlung, 0.5 to 1 % of the energy, is in theirs and not in ours
+    # two digits (0.005) and Monte Carlo of both: 0.01
     for row in dose_rows("y90_spheres.csv"):
         mass = 4 / 3 * np.pi * float(row["radius_cm"]) ** 3 * 1.04
         found = sphere_dose(nuclide="Y-90", mass_g=mass, density_g_per_ml=1.04)
         share = found.absorbed.electrons / found.emitted.electrons
-        assert share == pytest.approx(float(row["absorbed_fraction"]), abs=0.005 + 0.01)
+        assert share == pytest.approx(float(row["absorbed_fraction"]), abs=0.01)
 
 
 def test_177lu_spheres_of_bone_of_olguin(dose_rows):

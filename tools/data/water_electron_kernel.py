@@ -12,25 +12,27 @@ from pathlib import Path
 
 import numpy as np
 
-from lutetia.dose.montecarlo.electron_point import electron_absorbed_by_distance
+from lutetia.dose.montecarlo.electrons.point import electron_absorbed_by_distance
+from lutetia.physics.materials import material
 
 ENERGIES_MEV = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
-EDGES = np.linspace(0, 1.05, 106)
+EDGES = np.linspace(0, 1.2, 121)
 TARGET = Path(__file__).parents[2] / "src/lutetia/dose/data/water_electron_kernel/absorbed_fraction.csv"
 SEED = 20260302
 
 
 def main() -> None:
     """Run all energies and write the table."""
-    histories = int(float(sys.argv[1])) if len(sys.argv) > 1 else 400_000
+    histories = int(float(sys.argv[1])) if len(sys.argv) > 1 else 100_000
     columns = []
     for energy in ENERGIES_MEV:
-        fraction, u = electron_absorbed_by_distance(
-            energy_mev=energy, edges=EDGES, n_histories=histories, seed=SEED
+        fraction, u, radiated = electron_absorbed_by_distance(
+            material=material("water"), energy_mev=energy, edges=EDGES, n_histories=histories, seed=SEED
         )
         cumulative = np.cumsum(fraction)
         print(
-            f"{energy:5.2f} MeV  in all {cumulative[-1]:.6f}  u of the cumulative {np.sqrt(np.sum(u**2)):.5f}  "
+            f"{energy:5.2f} MeV  in all {cumulative[-1]:.6f}  radiated {radiated:.6f}  "
+            f"u of the cumulative {np.sqrt(np.sum(u**2)):.5f}  "
             f"mean distance {float(fraction @ (EDGES[1:] + EDGES[:-1]) / 2):.4f} ranges"
         )
         columns.append(cumulative)

@@ -25,7 +25,7 @@ SEED = 20260301
 
 def main() -> None:
     """Run all energies and write the table."""
-    histories = int(float(sys.argv[1])) if len(sys.argv) > 1 else 8_000_000
+    histories = int(float(sys.argv[1])) if len(sys.argv) > 1 else 6_000_000
     water = material("water")
     rows = []
     for energy in ENERGIES_MEV:

@@ -10,7 +10,7 @@ from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import follow_electrons, follow_photons
 from lutetia.dose.s_values.absorbed_fractions import Radiation, SpecificAbsorbedFractions
 from lutetia.dose.s_values.marrow import marrow_charged_energy_mev
-from lutetia.dose.s_values.monte_carlo import MOST_HISTORIES, SCoefficients, s_coefficients
+from lutetia.dose.s_values.monte_carlo import MOST_HISTORIES, ComputedSCoefficients, s_coefficients
 from lutetia.dose.s_values.targets import Target
 from lutetia.phantoms.dosimetric import RED_MARROW, DosimetricPhantom, Layout, laid_out, phantom_rows
 from lutetia.physics.emissions import Lines
@@ -50,7 +50,7 @@ def phantom_s_coefficients(
     relative_uncertainty: float = 0.01,
     seed: int = 1,
     most_histories: int = MOST_HISTORIES,
-) -> SCoefficients:
+) -> ComputedSCoefficients:
     """S coefficients of a nuclide in a region of a phantom, by Monte Carlo.
 
     Parameters
@@ -109,21 +109,17 @@ def fractions_at(
         found = follow_electrons(
             scene=layout.scene, strength=strength, lines=lines, n_histories=n_histories, seed=seed
         )
-    return {target.name: _fraction(target, layout, found, radiation, energy_mev) for target in layout.targets}
-
-
-def _fraction(
-    target: Target, layout: Layout, found: Deposits, radiation: Radiation, energy_mev: float
-) -> tuple[float, float]:
-    mass = layout.scene.mass_g[:-1]
-    value, u = found.weighted(target.per_gram(mass, photons=radiation == "photon"))
-    return value / energy_mev * G_PER_KG, (u / value if value > 0 else 0.0)
+    mass, photons = layout.scene.mass_g[:-1], radiation == "photon"
+    values = {}
+    for target in layout.targets:
+        value, u = found.weighted(target.per_gram(mass, photons=photons))
+        values[target.name] = (value / energy_mev * G_PER_KG, u / value if value > 0 else 0.0)
+    return values
 
 
 def limits_per_kg(layout: Layout, strength: NDArray[np.floating]) -> dict[str, float]:
     """Specific absorbed fraction at energy 0: decays in each target's parts over their mass, weighted as its dose is."""
-    slots = np.where(layout.scene.slot < 0, layout.scene.n_slots, layout.scene.slot).ravel()
-    decays = np.bincount(slots, weights=strength.ravel(), minlength=layout.scene.n_slots + 1)
+    decays = layout.scene.summed(strength)
     share = decays[:-1] / decays.sum()
     mass = layout.scene.mass_g[:-1]
     return {target.name: float(target.per_gram(mass) @ share) * G_PER_KG for target in layout.targets}

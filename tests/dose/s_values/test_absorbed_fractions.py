@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from lutetia.dose.s_values.absorbed_fractions import SpecificAbsorbedFractions, folded_s_coefficient, mixed
-from lutetia.dose.s_values.table import read_fractions, write_fractions
-from lutetia.errors import InputError, OutOfRangeError
+from lutetia.dose.s_values.marrow import MarrowSite
+from lutetia.dose.s_values.table import (
+    read_fractions,
+    read_table,
+    shipped_table,
+    table_s_coefficients,
+    write_fractions,
+    write_marrow,
+)
+from lutetia.errors import InputError, MissingDataError, OutOfRangeError
 from lutetia.physics.emissions import emissions
 from lutetia.units import G_PER_KG, J_PER_MEV
 
@@ -90,6 +98,29 @@ def test_other_regions_are_refused():
         )
     with pytest.raises(InputError, match="as many of each"):
         table("photon", [1.0, 2.0])
+
+
+def test_a_table_becomes_coefficients_for_patients(tmp_path):
+    pairs = [(source, target) for source in ("liver", "spleen") for target in ("liver", "spleen")]
+    for radiation in ("photon", "electron"):
+        given = [table(radiation, 0.5, source=s, target=t, limit=0.5 if s == t else 0.0) for s, t in pairs]
+        write_fractions(tmp_path / f"{radiation}s.csv", given)
+    write_marrow(tmp_path / "marrow.csv", [MarrowSite(name="ribs", mass_g=118.0, cellularity=0.7)])
+    with pytest.raises(MissingDataError, match=r"no SOURCE\.toml"):
+        read_table(tmp_path)
+    (tmp_path / "SOURCE.toml").write_text('title = "t"\nphantom = "a box"\n', "utf-8")
+    found = read_table(tmp_path)
+    assert (found.sources, found.targets, found.marrow[0].name) == (
+        ("liver", "spleen"),
+        ("liver", "spleen"),
+        "ribs",
+    )
+    rows = table_s_coefficients(found, source="liver", nuclide="Lu-177", targets=found.targets)
+    assert [(row.source, row.target) for row in rows] == [("liver", "liver"), ("liver", "spleen")]
+    with pytest.raises(InputError, match="no brain <- liver"):
+        table_s_coefficients(found, source="liver", nuclide="Lu-177", targets=["brain"])
+    with pytest.raises(InputError, match="Sex 'child'"):
+        shipped_table("child")
 
 
 def test_file_keeps_four_digits(tmp_path):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lutetia import __version__
-from lutetia.app.report.content import RESEARCH_USE, PublishedRange, RegionResult, ReportContent
+from lutetia.app.report.content import RESEARCH_USE, MethodDose, PublishedRange, RegionResult, ReportContent
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 OVER_CT: Final = " over CT in grey"
@@ -138,12 +138,18 @@ def _budget(content: ReportContent) -> tuple[list[str], list[list[str]]]:
     return names, rows
 
 
+def _with_statistics(dose: MethodDose) -> str:
+    """Mean dose, and the standard uncertainty of its statistics where it has some. [Gy]"""
+    mean, u = dose.mean_gy, dose.statistical_gy
+    return number(mean) if not mean or not u else f"{number(mean)} ± {number(100 * u / mean, 2)} %"
+
+
 def _methods(content: ReportContent) -> tuple[list[dict[str, Any]], list[list[str]]]:
     """Heads of the methods that were computed, and per region the mean dose by each with its own statistics. [Gy]"""
     heads = {m.method: {"label": m.label, "chosen": m.chosen} for r in content.results for m in r.by_method}
     rows = []
     for result in content.results:
-        cells = {m.method: with_uncertainty(m.mean_gy, m.statistical_gy) for m in result.by_method}
+        cells = {m.method: _with_statistics(m) for m in result.by_method}
         rows.append([result.region, *(cells.get(method, "–") for method in heads)])
     return list(heads.values()), rows if heads else []
 

@@ -79,9 +79,10 @@ def charged_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume,
 
     :math:`D_j = \sum_i \tilde a_i E\, K_{ij} / (K * \rho)_i`, with :math:`\sum_j K_{ij} = 1`.
 
-    In an even medium this is the water kernel divided by the density. Voxels of air (below 0.05 g/mL) take nothing; what
-    decays in them goes to tissue in reach, or else nowhere. The kernel is as wide as in water, so in lung, where electrons
-    go three times as far, dose is kept too near; beyond the edges of the maps there is nothing.
+    Bremsstrahlung (0.5 % of the energy of 90Y) leaves. In an even medium this is the water kernel divided by the density.
+    Voxels of air (below 0.05 g/mL) take nothing; what decays in them goes to tissue in reach, or else nowhere. The kernel
+    is as wide as in water, so in lung, where electrons go three times as far, dose is kept too near; beyond the edges of
+    the maps there is nothing.
 
     Raises
     ------

@@ -162,12 +162,18 @@ def charged_particle_voxel_kernel(
     radii, energy = nuclide_charged_energy_within(nuclide, medium)
     near = min(math.ceil(float(radii[-1] / spacing_cm.min())) + 1, max(half_size))
     core = _near_energy(spacing_cm, near, radii, energy)
-    core[near, near, near] += decay_energy(nuclide).local_mev - energy[-1]
+    core[near, near, near] += still_mev(nuclide)
     kernel = np.zeros(tuple(2 * h + 1 for h in reversed(half_size)))
     kept = [min(near, h) for h in reversed(half_size)]
     outer = tuple(slice(h - k, h + k + 1) for h, k in zip(reversed(half_size), kept, strict=True))
     kernel[outer] = core[tuple(slice(near - k, near + k + 1) for k in kept)]
     return kernel
+
+
+def still_mev(nuclide: str) -> float:
+    """Energy per decay that is absorbed where it is emitted: recoil and photons below 10 keV. [MeV]"""
+    found = emissions(nuclide)
+    return decay_energy(nuclide).local_mev - found.electron_energy_mev - found.alpha_energy_mev
 
 
 @lru_cache(maxsize=8)
@@ -304,7 +310,6 @@ def voxel_kernel(
     charged = charged_particle_voxel_kernel(nuclide, (sx, sy, sz), half, medium)
     energy += charged[half[2] :, half[1] :, half[0] :]
     found = emissions(nuclide)
-    local = decay_energy(nuclide).local_mev - found.electron_energy_mev - found.alpha_energy_mev
     emitted = found.electron_energy_mev + found.alpha_energy_mev + found.recoil_energy_mev + found.photon_energy_mev
     return VoxelKernel(
         nuclide=found.name,
@@ -314,7 +319,7 @@ def voxel_kernel(
         energy_mev=energy,
         emitted_mev=emitted,
         escaped_mev=_escaped_mev(nuclide, medium, np.array([sx, sy, sz]) * CM_PER_MM, half),
-        local_mev=local,
+        local_mev=still_mev(nuclide),
         method=f"point kernels of photons and electrons in {medium}, alphas along straight tracks; rays within 3 voxels, "
         "quadrature beyond",
     )
@@ -332,7 +337,10 @@ def _escaped_mev(
     way_out = np.min(room * spacing_cm / np.maximum(np.abs(directions), 1e-12), axis=1)
     photons, charged = nuclide_energy_within(nuclide, medium), nuclide_charged_energy_within(nuclide, medium)
     travelling = decay_energy(nuclide).photons.mean_energy_per_decay_mev
-    lost = travelling - np.interp(way_out, *photons) + charged[1][-1] - np.interp(way_out, *charged)
+    # bremsstrahlung is in neither and leaves
+    found = emissions(nuclide)
+    travelling += found.electron_energy_mev + found.alpha_energy_mev
+    lost = travelling - np.interp(way_out, *photons) - np.interp(way_out, *charged)
     return float(np.mean(lost))
 
 

@@ -1,5 +1,6 @@
 """Histories: every particle of a source followed, batch by batch, on all threads with the same result."""
 
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -7,9 +8,9 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from lutetia.dose.montecarlo.deposits import Deposits
-from lutetia.dose.montecarlo.electrons.tables import electron_tables
+from lutetia.dose.montecarlo.electrons.tables import Tables, electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
-from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, photon_tables
+from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, PhotonTables, photon_tables
 from lutetia.dose.montecarlo.photons.walk import walk_photon
 from lutetia.dose.montecarlo.photons.woodcock import (
     Blocks,
@@ -29,6 +30,7 @@ from lutetia.dose.montecarlo.source import (
 from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, PHOTON, POSITRON
 from lutetia.errors import InputError
 from lutetia.physics.emissions import Lines
+from lutetia.physics.materials import Material
 from lutetia.physics.transport import advanced, isotropic, seeded, uniform
 
 Estimator = Literal["track length", "collision", "analog", "coupled"]
@@ -39,6 +41,7 @@ MOST_BATCHES: Final = 16
 LEAST_BATCHES: Final = 8
 TALLY_BYTES: Final = 2**27
 """Batches have tallies of their own; there are fewer of them where these would take more than this."""
+TABLE_ENDS_MEV: Final = (0.6, 3.0)
 REST_MEV: Final = 2 * 0.51099895
 
 
@@ -187,12 +190,12 @@ def follow_photons(
         raise InputError(f"No estimator {estimator!r}; there are {', '.join(get_args(Estimator))}.")
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    tables = photon_tables(scene.materials, spectrum.highest_mev)
+    tables = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
     blocks = block_arrays(block_majorants(geometry, tables))
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
     start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
     if estimator == "coupled":
-        electrons = electron_tables(scene.materials, photon_cutoff_mev=CUTOFF_MEV)
+        electrons = _electron_tables(scene.materials)
         _coupled(PHOTON, True, *start, (tables.arrays, blocks, electrons), *counts)
     else:
         _photons(get_args(Estimator).index(estimator), *start, tables.arrays, blocks, second, *counts)
@@ -216,14 +219,30 @@ def follow_electrons(
     """
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    photons = photon_tables(scene.materials, max(spectrum.highest_mev, 0.6))
-    electrons = electron_tables(scene.materials, photon_cutoff_mev=CUTOFF_MEV)
+    photons = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
+    electrons = _electron_tables(scene.materials)
     _coupled(
         POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
         (photons.arrays, block_arrays(block_majorants(geometry, photons)), electrons), deposits.tallies, deposits.emitted,
         deposits.escaped,
     )  # fmt: skip
     return deposits
+
+
+def _reach(highest_mev: float) -> float:
+    """Where tables for a source end: in few places, so that they are made once for many sources. [MeV]"""
+    return next((end for end in TABLE_ENDS_MEV if highest_mev <= end), highest_mev)
+
+
+@lru_cache(maxsize=4)
+def _photon_tables(materials: tuple[Material, ...], highest_mev: float) -> PhotonTables:
+    """Tables are made once for a run of many sources in one phantom."""
+    return photon_tables(materials, highest_mev)
+
+
+@lru_cache(maxsize=4)
+def _electron_tables(materials: tuple[Material, ...]) -> Tables:
+    return electron_tables(materials, photon_cutoff_mev=CUTOFF_MEV)
 
 
 def _prepared(

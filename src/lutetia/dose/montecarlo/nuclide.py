@@ -1,6 +1,5 @@
 """Energy absorbed in regions per decay of a nuclide: all its radiation, to a requested uncertainty."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,7 +84,7 @@ def nuclide_deposits(
     strength: NDArray[Any],
     nuclide: str,
     relative_uncertainty: float,
-    slots: Sequence[int] | None = None,
+    targets: NDArray[np.floating] | None = None,
     seed: int = 1,
     most_histories: int = 200_000_000,
     second: Second | None = None,
@@ -93,15 +92,15 @@ def nuclide_deposits(
     """Energy absorbed in every slot per decay of a nuclide spread over a scene.
 
     Photons by the track-length estimator, electrons (beta particles of both signs, conversion and Auger electrons) by
-    condensed history with their bremsstrahlung, alphas and recoil where they are emitted. Runs grow until the energy in
-    each of the named slots is known to the requested relative standard uncertainty, or until ``most_histories``.
+    condensed history with their bremsstrahlung, alphas and recoil where they are emitted. Runs grow until the weighted
+    energy of each target is known to the requested relative standard uncertainty, or until ``most_histories``.
 
     Parameters
     ----------
     scene, strength : voxels, and a map proportional to the decays in them
     nuclide : for example "Lu-177"; progeny are not included
-    relative_uncertainty : of the energy in the slots, between 0.0001 and 0.5
-    slots : that shall reach it; all when None
+    relative_uncertainty : of the targets' energies, between 0.0001 and 0.5
+    targets : (n_targets, n_slots) weights of the slots in each; each slot for itself when None
     seed : any integer
     most_histories : of photons, and of electrons
     second : for each slot a second one that gathers the photons' kerma in another material
@@ -121,10 +120,10 @@ def nuclide_deposits(
     electrons = electron_spectrum(found).above(staying_mev)
     run = _Run(scene=scene, strength=strength, seed=seed, second=second)
     local = local_energy_mev(found, photons, electrons) * _share_by_slot(scene, strength)
-    watched = np.arange(scene.n_slots) if slots is None else np.asarray(slots, dtype=np.int64)
+    weights = np.eye(scene.n_slots) if targets is None else np.asarray(targets, dtype=np.float64)
     parts = {"photons": photons, "electrons": electrons}
     kept = {name: spectrum for name, spectrum in parts.items() if spectrum.total_yield > 0}
-    result = _grown(run, kept, local, watched, relative_uncertainty, most_histories)
+    result = _grown(run, kept, local, weights, relative_uncertainty, most_histories)
     return NuclideDeposits(
         photons=result.get("photons"),
         electrons=result.get("electrons"),
@@ -144,8 +143,7 @@ def local_energy_mev(found: Emissions, photons: Spectrum, electrons: Spectrum) -
 
 def _share_by_slot(scene: Scene, strength: NDArray[Any]) -> NDArray[np.float64]:
     """Share of the decays in each slot."""
-    slot = np.where(scene.slot < 0, scene.n_slots, scene.slot).ravel()
-    counted = np.bincount(slot, weights=np.asarray(strength, float).ravel(), minlength=scene.n_slots + 1)
+    counted = scene.summed(strength)
     return np.asarray(counted[:-1] / counted.sum())
 
 
@@ -174,19 +172,20 @@ def _grown(
     run: _Run,
     spectra: dict[str, Spectrum],
     local: NDArray[np.float64],
-    watched: NDArray[np.int64],
+    weights: NDArray[np.float64],
     goal: float,
     most: int,
 ) -> dict[str, Deposits]:
-    """Runs long enough for the goal: the part that adds most to the variance of the worst slot grows."""
+    """Runs long enough for the goal: the part that adds most to the variance of the worst target grows."""
     found = {name: run.more(name, spectrum, PILOT, 0) for name, spectrum in spectra.items()}
-    while found:
-        energy = local[watched] + sum(part.energy_mev[watched] for part in found.values())
-        variance = {name: part.standard_uncertainty_mev[watched] ** 2 for name, part in found.items()}
+    while found and weights.size:
+        batches = {name: part.batches_mev @ weights.T for name, part in found.items()}
+        energy = weights @ local + sum(b.mean(axis=0) for b in batches.values())
+        variance = {name: b.var(axis=0, ddof=1) / b.shape[0] for name, b in batches.items()}
         total = np.sum(list(variance.values()), axis=0)
         relative = np.where(energy > 0, np.sqrt(total) / np.maximum(energy, 1e-300), 0.0)
         worst = int(np.argmax(relative))
-        if watched.size == 0 or relative[worst] <= goal:
+        if relative[worst] <= goal:
             break
         open_ = {name: v[worst] for name, v in variance.items() if found[name].n_histories < most}
         if not open_:

@@ -34,7 +34,8 @@ class Scene:
     density : (z, y, x) float32. [g/mL]
     material : (z, y, x) uint8 index into ``materials``
     materials : compositions; their own densities are not used
-    slot : (z, y, x) int32, which tally a voxel's energy goes to; -1 for the last one, which gathers the rest
+    slot : (z, y, x) int32, which tally a voxel's energy goes to; -1 for the last one, which gathers the rest. Empty
+        (0, 0, 0) where every voxel is a tally of its own
     n_slots : tallies, without the last
     """
 
@@ -51,15 +52,18 @@ class Scene:
         spacing_cm = np.asarray(self.grid.spacing_mm, dtype=np.float64) * CM_PER_MM
         return self.density, self.material, self.slot, spacing_cm
 
+    def summed(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Sum of (z, y, x) values in every slot and, last, in the rest. (n_slots + 1,)"""
+        flat = np.asarray(values, dtype=np.float64).ravel()
+        if self.slot.size == 0:
+            return np.append(flat, 0.0)
+        slot = np.where(self.slot < 0, self.n_slots, self.slot).ravel()
+        return np.asarray(np.bincount(slot, weights=flat, minlength=self.n_slots + 1))
+
     @property
     def mass_g(self) -> NDArray[np.float64]:
         """Mass of every slot and, last, of the rest. (n_slots + 1,) [g]"""
-        counted = np.bincount(
-            np.where(self.slot < 0, self.n_slots, self.slot).ravel(),
-            weights=self.density.ravel(),
-            minlength=self.n_slots + 1,
-        )
-        return np.asarray(counted * self.grid.voxel_ml)
+        return self.summed(self.density) * self.grid.voxel_ml
 
 
 def voxel_scene(density: Volume, material_index: NDArray[np.integer[Any]], materials: Sequence[Material]) -> Scene:
@@ -70,8 +74,15 @@ def voxel_scene(density: Volume, material_index: NDArray[np.integer[Any]], mater
     GridError, InputError, OutOfRangeError
         As ``region_scene``.
     """
-    slot = np.arange(density.values.size, dtype=np.int32).reshape(density.values.shape)
-    return region_scene(density, material_index, materials, slot, density.values.size)
+    _require(density, ("material", material_index, len(materials)))
+    return Scene(
+        grid=density.grid,
+        density=np.ascontiguousarray(density.values, dtype=np.float32),
+        material=np.ascontiguousarray(material_index, dtype=np.uint8),
+        materials=tuple(materials),
+        slot=np.zeros((0, 0, 0), np.int32),
+        n_slots=density.values.size,
+    )
 
 
 def region_scene(
@@ -100,15 +111,7 @@ def region_scene(
     OutOfRangeError
         Voxels thinner than 0.05 mm or thicker than 50 mm, density above 25 g/mL.
     """
-    _require_density(density)
-    for name, array, count in (("material", material_index, len(materials)), ("slot", slot, n_slots)):
-        least, greatest = int(array.min(initial=0)), int(array.max(initial=0))
-        lowest = 0 if name == "material" else -1
-        if array.shape != density.grid.shape or least < lowest or greatest >= count:
-            raise GridError(
-                f"The {name} array has shape {array.shape} and values from {least} to {greatest}; expected shape "
-                f"{density.grid.shape} and values from {lowest} to {count - 1}."
-            )
+    _require(density, ("material", material_index, len(materials)), ("slot", slot, n_slots))
     return Scene(
         grid=density.grid,
         density=np.ascontiguousarray(density.values, dtype=np.float32),
@@ -117,6 +120,19 @@ def region_scene(
         slot=np.ascontiguousarray(slot, dtype=np.int32),
         n_slots=n_slots,
     )
+
+
+def _require(density: Volume, *indices: tuple[str, NDArray[np.integer[Any]], int]) -> None:
+    """Arrays that particles can be followed through: (name, values, number of kinds) of each."""
+    _require_density(density)
+    for name, array, count in indices:
+        least, greatest = int(array.min(initial=0)), int(array.max(initial=0))
+        lowest = 0 if name == "material" else -1
+        if array.shape != density.grid.shape or least < lowest or greatest >= count:
+            raise GridError(
+                f"The {name} array has shape {array.shape} and values from {least} to {greatest}; expected shape "
+                f"{density.grid.shape} and values from {lowest} to {count - 1}."
+            )
 
 
 def _require_density(density: Volume) -> None:

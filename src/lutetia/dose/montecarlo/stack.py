@@ -22,6 +22,15 @@ def deposit(tally, slot, energy):
     tally[slot] += math.floor(energy * FIXED_POINT + 0.5)
 
 
+@njit(cache=True, inline="always")
+def slot_of(geometry, ix, iy, iz):
+    """Tally of a voxel; every voxel its own where there are no slots, which spares a look-up on the way to the tally."""
+    if geometry[2].size == 0:
+        shape = geometry[0].shape
+        return (iz * shape[1] + iy) * shape[2] + ix
+    return geometry[2][iz, iy, ix]
+
+
 @njit(cache=True)
 def push(stack, count, kind, energy, x, y, z, u, v, w):
     """Leave a particle for later; ``count`` (1,) says how many wait."""

@@ -26,6 +26,8 @@ LONGEST_CM: Final = 150.0
 N_RADII: Final = 1200
 N_BETA: Final = 200
 LEAST_ELECTRON_MEV: Final = 0.002
+FARTHEST_RANGES: Final = 1.25
+"""Electrons that lose less than the mean get beyond their range by continuous slowing down."""
 LEAST_PHOTON_MEV: Final = 0.001
 LONGEST_SOFT_CM: Final = 10.0
 """Twenty mean free paths in water of a photon of 10 keV, and more."""
@@ -50,11 +52,13 @@ def electron_absorbed_fraction_within(
 ) -> NDArray[np.float64]:
     """Fraction of an electron's energy absorbed within distances from its source in a medium of unit density.
 
+    Without that of its bremsstrahlung, which leaves (0.04 % at 0.1 MeV, 0.4 % at 1 MeV in water).
+
     Interpolated in the logarithm of the energy at equal shares of the range; below 10 keV, where ranges are under
     3 um, as at 10 keV.
     """
     reach = electron_range_g_per_cm2(energy_mev, medium)
-    return np.interp(np.asarray(radius_cm) / reach, *electron_column(energy_mev))
+    return np.interp(np.asarray(radius_cm) / reach, *electron_column(energy_mev, medium))
 
 
 def alpha_absorbed_fraction_within(
@@ -121,7 +125,7 @@ def nuclide_electron_energy_within(nuclide: str, medium: str = "water") -> Cumul
     energy, probability = electron_spectrum(found)
     travelling = energy > LEAST_ELECTRON_MEV
     farthest = electron_range_g_per_cm2(max(float(energy.max(initial=0.0)), LEAST_ELECTRON_MEV), medium)
-    radii = np.r_[0.0, np.geomspace(1e-6, 1.05 * farthest, N_RADII)]
+    radii = np.r_[0.0, np.geomspace(1e-6, FARTHEST_RANGES * farthest, N_RADII)]
     total = np.full(radii.size, float(energy[~travelling] @ probability[~travelling]))
     for e, p in zip(energy[travelling], probability[travelling], strict=True):
         total += e * p * electron_absorbed_fraction_within(float(e), radii, medium)

@@ -11,16 +11,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.dose.montecarlo.point_source import absorbed_by_distance
+from lutetia.dose.montecarlo.electrons.point import electron_absorbed_by_distance
+from lutetia.dose.montecarlo.photons.point import absorbed_by_distance
 from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.physics.materials import material
-from lutetia.physics.stopping import csda_range_water_g_per_cm2
+from lutetia.physics.stopping import csda_range_g_per_cm2
 
 Column = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Distances from 0, increasing, and the fraction absorbed within each."""
 
 PHOTON_HISTORIES: Final = 100_000
 """For each energy in media other than water: 0.3 % of the fraction within one mean free path."""
+ELECTRON_HISTORIES: Final = 20_000
+"""The same of electrons: 0.2 % of the energy within any distance."""
 SEED: Final = 20260303
 
 
@@ -28,15 +31,16 @@ SEED: Final = 20260303
 def _water_table(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Distances from 0 (n,), energies in MeV (m,), cumulative absorbed fraction (n, m).
 
-    Less than 1e-5 of the energy gets beyond the last distance, so each column is made to end at 1, which takes the
-    Monte Carlo noise (up to 3e-4) out of the energy balance.
+    Less than 1e-5 of the energy gets beyond the last distance. Photons: each column is made to end at 1, which takes the
+    Monte Carlo noise (up to 3e-4) out of the energy balance. Electrons: it ends where bremsstrahlung leaves off.
     """
     path = files("lutetia.dose") / "data" / name / "absorbed_fraction.csv"
     with path.open("r", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     energies = np.array([float(head.split()[0]) for head in rows[0][1:]])
     values = np.array(rows[1:], dtype=float)
-    fractions = np.vstack([np.zeros(energies.size), values[:, 1:] / values[-1, 1:]])
+    ends = values[-1, 1:] if "photon" in name else np.ones(energies.size)
+    fractions = np.vstack([np.zeros(energies.size), values[:, 1:] / ends])
     return np.r_[0.0, values[:, 0]], energies, fractions
 
 
@@ -78,13 +82,30 @@ def photon_column(energy_mev: float, medium: str) -> Column:
 
 
 def electron_range_g_per_cm2(energy_mev: float, medium: str) -> float:
-    """Range of electrons; that in water (grams on a square centimetre) stands for other media. [g/cm2]"""
-    material(medium)  # known, or an error
-    return float(csda_range_water_g_per_cm2(energy_mev))
+    """Range of electrons by continuous slowing down. [g/cm2]"""
+    return float(csda_range_g_per_cm2(material(medium), energy_mev))
 
 
-def electron_column(energy_mev: float) -> Column:
-    """Distances in ranges and cumulative fraction for electrons of one energy in water."""
+@lru_cache(maxsize=256)
+def _electron_column(j: int, medium: str) -> NDArray[np.float64]:
     distances, energies, table = _water_table("water_electron_kernel")
+    if medium == "water":
+        return table[:, j]
+    fraction, _, radiated = electron_absorbed_by_distance(
+        material=material(medium),
+        energy_mev=float(energies[j]),
+        edges=distances,
+        n_histories=ELECTRON_HISTORIES,
+        seed=SEED,
+    )
+    cumulative = np.r_[0.0, np.cumsum(fraction)]
+    return np.asarray(cumulative / cumulative[-1] * (1 - radiated))
+
+
+def electron_column(energy_mev: float, medium: str) -> Column:
+    """Distances in ranges and cumulative fraction for electrons of one energy; what is missing to 1 is bremsstrahlung."""
+    distances, energies, _ = _water_table("water_electron_kernel")
     j, t = _between(energies, energy_mev)
-    return distances, table[:, j] * (1 - t) + table[:, j + 1] * t
+    low = _electron_column(j, medium) if t < 1 else 0.0
+    high = _electron_column(j + 1, medium) if t > 0 else 0.0
+    return distances, np.asarray((1 - t) * low + t * high)

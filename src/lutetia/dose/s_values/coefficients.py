@@ -21,7 +21,7 @@ class SCoefficient:
     charged_gy_per_bq_s: float
     photon_gy_per_bq_s: float
     target_mass_g: float
-    u_relative: float | None
+    u_relative: float | None = None
 
     @property
     def total_gy_per_bq_s(self) -> float:

@@ -22,7 +22,7 @@ MOST_HISTORIES: Final = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SCoefficients:
+class ComputedSCoefficients:
     """Rows of one computation, and how it was done.
 
     Attributes
@@ -58,7 +58,7 @@ def s_coefficients(
     charged_mev: Mapping[str, float] | None = None,
     most_histories: int = MOST_HISTORIES,
     second: Second | None = None,
-) -> SCoefficients:
+) -> ComputedSCoefficients:
     r"""S coefficients from one source to targets, all radiation of the nuclide, progeny not included.
 
     .. math:: S(T \leftarrow S) = \sum_s w_{T,s} E_s / m_s
@@ -72,7 +72,7 @@ def s_coefficients(
     source : name of the source region
     nuclide : for example "Lu-177"
     targets : regions
-    relative_uncertainty : of every tally that a target is made of, unless ``most_histories`` are reached before
+    relative_uncertainty : of the energy in each target, unless ``most_histories`` are reached before
     seed : of the random numbers
     charged_mev : target -> energy of charged particles it absorbs per decay, in place of what the transport gives it,
         for structure below the voxels (active marrow in spongiosa). [MeV]
@@ -86,22 +86,21 @@ def s_coefficients(
     """
     if not targets:
         raise InputError("No target region was given.")
-    watched = sorted({slot for target in targets for slot in target.share})
+    mass = scene.mass_g[:-1]
     found = nuclide_deposits(
         scene=scene,
         strength=strength,
         nuclide=nuclide,
         relative_uncertainty=relative_uncertainty,
-        slots=watched,
+        targets=np.array([target.per_gram(mass) for target in targets]),
         seed=seed,
         most_histories=most_histories,
         second=second,
     )
     soft = _soft_photon_energy(found, nuclide)
     given = dict(charged_mev or {})
-    mass = scene.mass_g[:-1]
     parts = [part for part in (found.photons, found.electrons) if part is not None]
-    return SCoefficients(
+    return ComputedSCoefficients(
         nuclide=nuclide,
         rows=tuple(_row(source, target, mass, found, given.get(target.name), soft) for target in targets),
         method=found.method,

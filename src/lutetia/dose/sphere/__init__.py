@@ -92,7 +92,7 @@ def sphere_dose(
 
     Sphere and surroundings are of one medium, scaled by density. Photons and electrons by point kernels of our own
     transport, alphas by straight tracks; recoil nuclei (range 0.1 um) stay. Photons below 10 keV are attenuated
-    exponentially. Bremsstrahlung is left out (0.5 % of the energy of 90Y).
+    exponentially. Bremsstrahlung leaves the sphere (0.5 % of the energy of 90Y).
 
     Parameters
     ----------
@@ -110,8 +110,9 @@ def sphere_dose(
 
     References
     ----------
-    Agrees with Olguin et al., Phys Med Biol 65 (2020) 235015, doi:10.1088/1361-6560/abbc7e, for 177Lu within 0.6 % from
-    0.1 to 900 g, and with Hindie et al., J Nucl Med 57 (2016) 759, doi:10.2967/jnumed.115.170423, within 3 % down to 50 um.
+    Agrees with Olguin et al., Phys Med Biol 65 (2020) 235015, doi:10.1088/1361-6560/abbc7e, for 177Lu within 0.7 % from
+    0.1 to 900 g, and with Hindie et al., J Nucl Med 57 (2016) 759, doi:10.2967/jnumed.115.170423, within 2.1 % from 50 um
+    to 5 mm.
     """
     density = material(medium).density_g_per_ml if density_g_per_ml is None else density_g_per_ml
     if not (mass_g > 0 and density > 0):

@@ -42,13 +42,11 @@ class Transported:
 
     Attributes
     ----------
-    dose : of all radiation, on the part. [Gy]
     means : region -> mean dose and its statistical standard uncertainty. [Gy]
     description : in words
     record : histories, seed and cut-offs
     """
 
-    dose: Volume
     means: Mapping[str, tuple[float, float]]
     description: str
     record: Mapping[str, Any]
@@ -72,7 +70,6 @@ def transported(
         progress=progress,
     )
     return Transported(
-        dose=run.dose,
         means={name: run.region(weight) for name, weight in weights.items()},
         description=run.method,
         record={
@@ -110,7 +107,8 @@ def monte_carlo_method(
     :math:`D = D_{kernel} + \overline{d_{MC}} - \overline{d_{kernel}}` for a region, d being the voxel maps and the bars
     their means by mass: what transport changes, on the mean that outlines cut no voxel of. How many histories are followed
     depends on the spread of those before, so a seed gives the same doses on any machine; only whether they are followed
-    at all depends on its speed and ``time_budget_s``.
+    at all depends on its speed and ``time_budget_s``. Single voxels would take far more histories than regions; the map is
+    that of the kernels, scaled so that each region has the mean of the transport.
     """
     if time_budget_s is not None and time_budget_s <= 0:
         return "no time is allowed for it (--time-budget 0)."
@@ -151,20 +149,25 @@ def _method(
 ) -> MethodDoses:  # fmt: skip
     means, statistical = dict(kernel_gy), {}
     by_kernel = (water.charged.values[box] + water.photons.values[box]).astype(np.float32)
+    factor = np.ones_like(by_kernel)
     for name, weight in weights.items():
         by_transport, u = run.means[name]
-        means[name] += by_transport - float(np.vdot(weight, by_kernel)) / float(weight.sum(dtype=np.float64))
+        mean = float(np.vdot(weight, by_kernel)) / float(weight.sum(dtype=np.float64))
+        means[name] += by_transport - mean
+        if mean > 0:
+            factor += maps.regions[name].occupancy[box] * np.float32(max(by_transport, 0.0) / mean - 1.0)
         statistical[name] = u
-    whole = np.zeros(maps.density.grid.shape, np.float32)
-    whole[box] = run.dose.values
+    voxels = water.charged.values + water.photons.values
+    voxels[box] *= np.maximum(factor, 0)
     return MethodDoses(
         name="montecarlo",
         description=run.description,
         mean_gy=means,
         statistical_gy=statistical,
-        voxels=maps.density.with_values(whole, "Gy"),
+        voxels=water.charged.with_values(voxels),
         record={
             **run.record,
+            "voxel map": "by kernels, scaled so that each region has the mean of the Monte Carlo",
             "seed": settings.seed,
             "relative uncertainty asked of named regions": settings.relative_uncertainty,
             "relative uncertainty reached": float(f"{worst:.3g}"),

@@ -29,7 +29,7 @@ from lutetia.dose.montecarlo.electrons.tables import (
     RANGE,
     REJECT,
 )
-from lutetia.dose.montecarlo.stack import ELECTRON, PHOTON, deposit, push
+from lutetia.dose.montecarlo.stack import ELECTRON, PHOTON, deposit, push, slot_of
 from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, isotropic, uniform
 
 GONE = -1.0
@@ -114,7 +114,7 @@ def settled_in(which, energy, position, cell, pending, state, geometry, tables, 
         u, v, w, state = isotropic(state)
         push(stack, count, PHOTON, k, x, y, z, u, v, w)
         energy -= k
-    deposit(tally, geometry[2][iz, iy, ix], energy + pending)
+    deposit(tally, slot_of(geometry, ix, iy, iz), energy + pending)
     if which == 1:
         u, v, w, state = isotropic(state)
         push(stack, count, PHOTON, ELECTRON_REST_MEV, x, y, z, u, v, w)

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from lutetia.dose.montecarlo.electrons.borrowed import borrowed
 from lutetia.dose.montecarlo.electrons.hard import at, event, place
 from lutetia.dose.montecarlo.electrons.interactions import rotated
-from lutetia.dose.montecarlo.electrons.tables import CUTOFF, LOWEST_MEV, MAJORANT, STOPPING, TRANSPORT, electron_tables
+from lutetia.dose.montecarlo.electrons.tables import (
+    CUTOFF,
+    LOWEST_MEV,
+    MAJORANT,
+    STOPPING,
+    TRANSPORT,
+    electron_tables,
+)
 from lutetia.dose.montecarlo.electrons.walk import FAR, drawn, substream
 from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, deposit
 from lutetia.physics.materials import Material
@@ -31,7 +38,9 @@ def _score(position, energy, edges, shells):
 
 
 @njit(cache=True)
-def _leg(strength, energy, position, direction, optical, t, spread, s, medium, tables, edges, shells, here, stack, count):
+def _leg(
+    strength, energy, position, direction, optical, t, spread, s, medium, tables, edges, shells, here, stack, count
+):
     """Fly until the strength is used up; as ``walk.leg`` in one medium, scored by distance from the origin."""
     rows = tables[0]
     while True:
@@ -140,7 +149,11 @@ def electron_absorbed_by_distance(
     """
     cutoff = max(LOWEST_MEV, CUTOFF_SHARE * energy_mev)
     tables = electron_tables(
-        [material], cutoff_mev=cutoff, photon_cutoff_mev=LOWEST_MEV, loss_per_step=LOSS_PER_STEP, range_rejection=False
+        [material],
+        cutoff_mev=cutoff,
+        photon_cutoff_mev=LOWEST_MEV,
+        loss_per_step=LOSS_PER_STEP,
+        range_rejection=False,
     )
     medium = (
         np.ones((1, 1, 1), np.float32),

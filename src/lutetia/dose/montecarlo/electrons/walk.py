@@ -24,7 +24,7 @@ from lutetia.dose.montecarlo.electrons.tables import (
     TRANSPORT,
     TRUNCATION,
 )
-from lutetia.dose.montecarlo.stack import deposit
+from lutetia.dose.montecarlo.stack import deposit, slot_of
 from lutetia.physics.transport import GOLDEN, MIX_1, MIX_2, advanced, uniform
 
 WENT, STOPPED, ESCAPED, MET, VANISHED = 0, 1, 2, 3, 4
@@ -110,7 +110,7 @@ def followed(kind, energy, position, direction, state, geometry, tables, tally, 
         if status == ESCAPED:
             return after, energy
         if status == VANISHED:
-            deposit(tally, geometry[2][cell[2], cell[1], cell[0]], pending)
+            deposit(tally, slot_of(geometry, cell[0], cell[1], cell[2]), pending)
             return after, 0.0
 
 
@@ -164,7 +164,7 @@ def leg(strength, which, energy, position, direction, cell, optical, t, spread, 
 @njit(cache=True)
 def fly(strength, which, energy, position, direction, cell, optical, t, spread, pending, geometry, tables, tally):
     """Straight on through the voxels until the strength or the optical depth is used up, or something ends it."""
-    density, material, slot, size = geometry
+    density, material, _, size = geometry
     u, v, w = direction
     x, y, z = position
     ix, iy, iz = cell
@@ -186,7 +186,7 @@ def fly(strength, which, energy, position, direction, cell, optical, t, spread, 
         x, y, z = x + u * far, y + v * far, z + w * far
         if not crosses:
             return ending(path, to_hinge, to_event), strength, energy, (x, y, z), (ix, iy, iz), optical, pending
-        deposit(tally, slot[iz, iy, ix], pending)
+        deposit(tally, slot_of(geometry, ix, iy, iz), pending)
         pending = 0.0
         ix, iy, iz = neighbour(ix, iy, iz, u, v, w, tx, ty, tz)
         if outside(ix, iy, iz, density.shape):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -135,7 +136,7 @@ def compton_transfer(energy_mev: NDArray[np.float64], scattering: NDArray[np.flo
 
     ``scattering`` is on even x / (x + 1) from 0 to 1, and interpolated linearly in that, as the kernels do.
     """
-    nodes, weight = np.polynomial.legendre.leggauss(192)
+    nodes, weight = _angles()
     cosine = 1.0 - 0.5 * (1.0 + nodes) ** 2  # finer forward, where the scattering function rises
     jacobian = 1.0 + nodes
     alpha = np.asarray(energy_mev)[:, None] / ELECTRON_REST_MEV
@@ -144,6 +145,13 @@ def compton_transfer(energy_mev: NDArray[np.float64], scattering: NDArray[np.flo
     bound = np.interp(x / (x + 1.0), np.linspace(0.0, 1.0, scattering.size), scattering)
     density = weight * jacobian * ratio**2 * (ratio + 1.0 / ratio - 1.0 + cosine**2) * bound
     return np.asarray((density * (1.0 - ratio)).sum(axis=1) / density.sum(axis=1))
+
+
+@lru_cache(maxsize=1)
+def _angles() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of the integral over scattering angles, which take longer to find than to use."""
+    nodes, weight = np.polynomial.legendre.leggauss(192)
+    return np.asarray(nodes), np.asarray(weight)
 
 
 def _x_of(share: NDArray[np.float64]) -> NDArray[np.float64]:

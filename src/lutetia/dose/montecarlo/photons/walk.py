@@ -28,6 +28,12 @@ def inside(ix, iy, iz, density):
 
 
 @inlined
+def slot_at(slots, at):
+    """Tally of a voxel; every voxel its own where there are no slots, which spares a look-up on the way to the tally."""
+    return at if slots.size == 0 else slots[at]
+
+
+@inlined
 def _score_second(second, tally, slot, energy, i, f, coefficients, mass):
     """Kerma in a voxel's second material: energy times its absorption times the mass thickness."""
     where = second[0][slot]
@@ -58,9 +64,9 @@ def _fly(paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, voxels, shape, cell,
         hit = total * mass >= paths
         if hit:
             mass = paths / total
-        deposit(tally, slot[at], absorbed * mass)
+        deposit(tally, slot_at(slot, at), absorbed * mass)
         if second is not None:
-            _score_second(second, tally, slot[at], energy, i, f, coefficients, mass)
+            _score_second(second, tally, slot_at(slot, at), energy, i, f, coefficients, mass)
         if hit:
             return True, ix, iy, iz, done + mass / rho
         paths -= total * mass
@@ -76,12 +82,12 @@ def _fly(paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, voxels, shape, cell,
 
 
 @kernel
-def _stop(energy, ix, iy, iz, geometry, coefficients, tally, second):
+def _stop(energy, at, voxels, coefficients, tally, second):
     """Absorb a photon below the cut-off where it is."""
-    slot = geometry[2][iz, iy, ix]
+    slot = slot_at(voxels[2], at)
     deposit(tally, slot, energy)
     if second is not None:
-        own = coefficients[geometry[1][iz, iy, ix], 0, 1]
+        own = coefficients[voxels[1][at], 0, 1]
         _score_second(second, tally, slot, energy, 0, 0.0, coefficients, 1.0 / own)
 
 
@@ -95,7 +101,7 @@ def walk_photon(energy, x, y, z, u, v, w, state, geometry, tables, tally, stack,
     ----------
     energy, x, y, z, u, v, w : of the photon [MeV], [cm], direction
     state : of the random numbers
-    geometry : as of ``Scene``
+    geometry : as of ``Scene``; an empty array of slots means that every voxel is its own, in the order of the array
     tables : ``PhotonTables.arrays``
     tally : (n_slots + 1,) int64 fixed point
     stack, count : where secondaries go
@@ -142,5 +148,6 @@ def walk_photon(energy, x, y, z, u, v, w, state, geometry, tables, tally, stack,
         x, y, z = x + u * length, y + v * length, z + w * length
         m = geometry[1][iz, iy, ix]
         energy, _, u, v, w, state = interact(energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, False)
-    _stop(energy, ix, iy, iz, geometry, coefficients, tally, second)
+    at = (iz * geometry[0].shape[1] + iy) * geometry[0].shape[2] + ix
+    _stop(energy, at, voxels, coefficients, tally, second)
     return state, 0.0

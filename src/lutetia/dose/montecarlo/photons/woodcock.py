@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
 from lutetia.dose.montecarlo.photons.interactions import interact, table_place
 from lutetia.dose.montecarlo.photons.tables import TOTAL, PhotonTables
-from lutetia.dose.montecarlo.photons.walk import crossings, inside
+from lutetia.dose.montecarlo.photons.walk import crossings, inside, slot_at
 from lutetia.dose.montecarlo.scene import Geometry
 from lutetia.dose.montecarlo.stack import deposit
 from lutetia.physics.transport import advanced, uniform
@@ -60,17 +60,17 @@ def _densest(density, material, shift, greatest):
 
 
 @inlined
-def within(at, block, shift, n):
-    """Voxel of a place along an axis (in voxels), kept in its block."""
-    return min(max(int(at), block << shift), min((block + 1) << shift, n) - 1)
+def within(at, block, shift):
+    """Voxel of a place along an axis (in voxels), kept in its block, whose end may lie outside the grid."""
+    return min(max(int(at), block << shift), ((block + 1) << shift) - 1)
 
 
 @inlined
-def _voxel(done, place, direction, block, cell, shift, shape):
+def _voxel(done, place, direction, block, per_cm, shift):
     """Voxel at a path along a ray, within its block."""
-    ix = within((place[0] + direction[0] * done) / cell[0], block[0], shift[0], shape[2])
-    iy = within((place[1] + direction[1] * done) / cell[1], block[1], shift[1], shape[1])
-    iz = within((place[2] + direction[2] * done) / cell[2], block[2], shift[2], shape[0])
+    ix = within((place[0] + direction[0] * done) * per_cm[0], block[0], shift[0])
+    iy = within((place[1] + direction[1] * done) * per_cm[1], block[1], shift[1])
+    iz = within((place[2] + direction[2] * done) * per_cm[2], block[2], shift[2])
     return ix, iy, iz
 
 
@@ -87,6 +87,7 @@ def _fly(energy, i, f, place, direction, voxel, state, voxels, shape, cell, coef
     tx, per_x, step_x = crossings(place[0], direction[0], bx, cell[0] * (1 << shift[0]))
     ty, per_y, step_y = crossings(place[1], direction[1], by, cell[1] * (1 << shift[1]))
     tz, per_z, step_z = crossings(place[2], direction[2], bz, cell[2] * (1 << shift[2]))
+    per_cm = (1.0 / cell[0], 1.0 / cell[1], 1.0 / cell[2])
     done, most = 0.0, majorant[((first + bz) * my + by) * mx + bx]
     while True:
         state = advanced(state)
@@ -105,12 +106,14 @@ def _fly(energy, i, f, place, direction, voxel, state, voxels, shape, cell, coef
             most = majorant[((first + bz) * my + by) * mx + bx]
             nearest = min(tx, ty, tz)
         done += paths / most
-        ix, iy, iz = _voxel(done, place, direction, (bx, by, bz), cell, shift, shape)
+        ix, iy, iz = _voxel(done, place, direction, (bx, by, bz), per_cm, shift)
+        if ix >= shape[2] or iy >= shape[1] or iz >= shape[0]:
+            return False, voxel, done, state
         at = (iz * shape[1] + iy) * shape[2] + ix
         m, share = material[at], density[at] / most
         if expected:
             gained = g * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1]
-            deposit(tally, slot[at], energy * share * gained)
+            deposit(tally, slot_at(slot, at), energy * share * gained)
         state = advanced(state)
         if uniform(state) < share * (g * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]):
             return True, (ix, iy, iz), done, state
@@ -134,13 +137,15 @@ def _walk(energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stac
         if not met:
             return state, energy
         x, y, z = x + u * length, y + v * length, z + w * length
-        m = geometry[1][voxel[2], voxel[1], voxel[0]]
+        at = (voxel[2] * shape[1] + voxel[1]) * shape[2] + voxel[0]
+        m = voxels[1][at]
         energy, absorbed, u, v, w, state = interact(
             energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, coupled
         )
         if not expected:
-            deposit(tally, geometry[2][voxel[2], voxel[1], voxel[0]], absorbed)
-    deposit(tally, geometry[2][voxel[2], voxel[1], voxel[0]], energy)
+            deposit(tally, slot_at(voxels[2], at), absorbed)
+    at = (voxel[2] * shape[1] + voxel[1]) * shape[2] + voxel[0]
+    deposit(tally, slot_at(voxels[2], at), energy)
     return state, 0.0
 
 
