@@ -219,7 +219,8 @@ def follow_electrons(
     """
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    photons = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
+    # bremsstrahlung beyond the tables interacts as at their end
+    photons = _photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
     electrons = _electron_tables(scene.materials)
     _coupled(
         POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
