@@ -229,17 +229,16 @@ def accuracy(options: argparse.Namespace, folder: Path, nuclide: str) -> tuple[T
     bright = body.strength >= BRIGHT * body.strength.max()
     common = {
         "threads": options.threads, "seed": options.seed, "image": True, "photon_cut_mev": CUT_MEV,
-        "electron_cut_mev": CUT_MEV, "radiations": told, "nuclide": nuclide, "relative_uncertainty": GOAL,
+        "electron_cut_mev": CUT_MEV, "radiations": told, "nuclide": nuclide,
     }  # fmt: skip
-    slots = np.flatnonzero(bright).tolist()
     n = 1_000_000 if options.quick else 6_000_000
     # the first run of ours compiles or reads what is compiled
     runs: Mapping[str, tuple[str | None, dict[str, Any]]] = {
-        "lutetia": (sys.executable, {"runs": 2, "method": "nuclide", "slots": slots}),
+        "lutetia": (sys.executable, {"runs": 2, "histories": n, "method": "nuclide"}),
         "ompmc": (options.ompmc, {"runs": 1, "histories": n}),
         "pypenred": (options.pypenred, {"runs": 1, "histories": n}),
     }
-    what = f"{SHARE:.0%} of {len(slots)} voxels to {GOAL:.0%}"
+    what = f"{SHARE:.0%} of {np.count_nonzero(bright)} voxels to {GOAL:.0%}"
     title = f"{nuclide}, {body.strength.shape[0]}^3, {options.threads} threads: {what}"
     table = Table(title=title, title_justify="left")
     for column in ("", "ran s", f"u of {SHARE:.0%}", "s to the goal", "cpu s to the goal", "MiB", *body.regions):
