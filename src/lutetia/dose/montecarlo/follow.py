@@ -203,7 +203,9 @@ def follow_photons(
     electrons = _electron_tables(scene.materials) if estimator == "coupled" else None
     if elsewhere:
         name = f"{estimator} twice" if estimator == "track length" and second is not None else estimator
-        _on_cuda((name, PHOTON), first, source, geometry, (tables.arrays, blocks, electrons or second or ()), deposits)
+        _on_cuda(
+            (name, PHOTON), first, source, geometry, (tables.arrays, blocks, electrons or second or ()), deposits
+        )
     elif electrons is not None:
         _coupled(PHOTON, True, *start, (tables.arrays, blocks, electrons), *counts)
     else:
@@ -242,7 +244,12 @@ def follow_electrons(
 
 
 def _on_cuda(
-    walk: tuple[str, float], first: int, source: SourceArrays, geometry: Geometry, tables: tuple[Any, ...], deposits: Deposits
+    walk: tuple[str, float],
+    first: int,
+    source: SourceArrays,
+    geometry: Geometry,
+    tables: tuple[Any, ...],
+    deposits: Deposits,
 ) -> None:
     """Follow the histories of a run on a CUDA device."""
     from lutetia.dose.montecarlo.device.launch import run_on_device

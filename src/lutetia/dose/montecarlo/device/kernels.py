@@ -13,6 +13,9 @@ from numba import cuda
 
 from lutetia.dose.montecarlo import follow
 from lutetia.dose.montecarlo.device.port import Port
+from lutetia.dose.montecarlo.electrons.walk import walk_electron
+from lutetia.dose.montecarlo.photons.walk import walk_photon
+from lutetia.dose.montecarlo.photons.woodcock import walk_photon_analog, walk_photon_collision
 from lutetia.dose.montecarlo.stack import DEPTH, FIELDS, FIXED_POINT, PHOTON, POSITRON
 
 REST_MEV: Final = follow.REST_MEV
@@ -46,32 +49,29 @@ def borrowed(array):
     return array
 
 
-ported: Final = Port(
-    device, {"floored": floored, "deposit": deposit, "flattened": flattened, "borrowed": borrowed}
-)
+ported: Final = Port(device, {"floored": floored, "deposit": deposit, "flattened": flattened, "borrowed": borrowed})
 begun, counted, popped = ported(follow.begun), ported(follow.counted), ported(follow.popped)
 as_blocks = ported(follow.as_blocks)
-walk_photon, walk_electron = ported(follow.walk_photon), ported(follow.walk_electron)
-walk_photon_collision = ported(follow.walk_photon_collision)
-walk_photon_analog = ported(follow.walk_photon_analog)
+photon, electron = ported(walk_photon), ported(walk_electron)
+photon_by_collision, photon_analog = ported(walk_photon_collision), ported(walk_photon_analog)
 
 
 @device
 def by_track_length(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One photon."""
-    return walk_photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, None)
+    return photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, None)
 
 
 @device
 def by_track_length_twice(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One photon that scores kerma in a second material too."""
-    return walk_photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, tables[2])
+    return photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, tables[2])
 
 
 @device
 def by_collision(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One photon."""
-    return walk_photon_collision(
+    return photon_by_collision(
         energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count
     )
 
@@ -79,7 +79,7 @@ def by_collision(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally
 @device
 def analog(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One photon."""
-    return walk_photon_analog(
+    return photon_analog(
         energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count, 0
     )
 
@@ -88,18 +88,18 @@ def analog(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stac
 def coupled(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One particle of any kind; photons leave their electrons to be followed."""
     if kind == PHOTON:
-        return walk_photon_analog(
+        return photon_analog(
             energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count, 1
         )
-    return walk_electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
+    return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
 
 
 @device
 def charged(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One particle of any kind; photons score by track length."""
     if kind == PHOTON:
-        return walk_photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, None)
-    return walk_electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
+        return photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, None)
+    return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
 
 
 def _kernel(walk: Any, depth: int) -> Any:
@@ -114,9 +114,7 @@ def _kernel(walk: Any, depth: int) -> Any:
         n = start + cuda.grid(1)
         while n < stop:
             b, h = n % tallies.shape[0], n // tallies.shape[0]
-            energy, x, y, z, u, v, w, state = begun(
-                h, per_batch, first + b * per_batch + h, seed, source, geometry
-            )
+            energy, x, y, z, u, v, w, state = begun(h, per_batch, first + b * per_batch + h, seed, source, geometry)
             which = kind
             cuda.atomic.add(emitted, b, counted(energy + (REST_MEV if kind == POSITRON else 0.0)))
             while True:

@@ -1,14 +1,17 @@
 """Histories of a run on a CUDA device: arrays there, launches, tallies back."""
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.scene import Geometry
 from lutetia.dose.montecarlo.source import SourceArrays
+from lutetia.errors import MissingDataError
 
 THREADS: Final = 128
 BLOCKS: Final = 2048
@@ -32,7 +35,13 @@ def run_on_device(
     source, geometry : as of the processor
     tables : of photons, blocks, and of electrons, or the second tallies, as ``kernels`` takes them
     deposits : empty
+
+    Raises
+    ------
+    MissingDataError
+        numba-cuda is not installed.
     """
+    _require_target()
     from numba import cuda
 
     from lutetia.dose.montecarlo.device.kernels import KERNELS
@@ -48,6 +57,16 @@ def run_on_device(
         KERNELS[name][blocks, THREADS](np.float64(kind), np.int64(begin), np.int64(end), *start, *there, *counts)
     for here, found in zip((deposits.tallies, deposits.emitted, deposits.escaped), counts, strict=True):
         found.copy_to_host(here)
+
+
+def _require_target() -> None:
+    """The CUDA target built into numba does not compile ``min`` and ``max`` of numba 0.68."""
+    simulated = config.ENABLE_CUDASIM  # type: ignore[attr-defined]  # numba sets it from the environment
+    if not simulated and importlib.util.find_spec("numba_cuda") is None:
+        raise MissingDataError(
+            "Particles are followed on a CUDA device with the package numba-cuda, which is not installed. Install the "
+            "extra lutetia[gpu], or choose the device 'cpu'."
+        )
 
 
 def arguments(
