@@ -186,7 +186,7 @@ def test_command_says_what_is_wrong(arguments, message):
 def test_command_without_a_device_computes_nothing(monkeypatch):
     monkeypatch.setattr("lutetia.devices.missing", lambda: "the driver was not found")
     result = run("--phantom", "stylised", "--source", "liver", "--nuclide", "Lu-177", "--device", "cuda", "--json")
-    assert result.exit_code == 4
+    assert result.exit_code == 3
     assert json.loads(result.stdout)["error"]["message"].startswith("No CUDA device can be used here: the driver")
 
 
