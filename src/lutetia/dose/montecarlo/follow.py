@@ -71,6 +71,12 @@ def counted(energy):
 
 
 @njit(cache=True)
+def with_rest(which, left):
+    """Energy that leaves with a particle: a positron is annihilated where nobody looks."""
+    return left + REST_MEV if which == POSITRON and left > 0.0 else left
+
+
+@njit(cache=True)
 def popped(stack, count):
     """The particle that came last."""
     count[0] -= 1
@@ -138,8 +144,7 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     state, left = walk_electron(
                         which, energy, x, y, z, u, v, w, state, geometry, electron_arrays, tally, stack, count
                     )
-                    if which == POSITRON and left > 0.0:
-                        left += REST_MEV  # it is annihilated where nobody looks
+                    left = with_rest(which, left)
                 elif analog:
                     state, left = walk_photon_analog(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1

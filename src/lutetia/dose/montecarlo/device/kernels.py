@@ -51,7 +51,7 @@ def borrowed(array):
 
 ported: Final = Port(device, {"floored": floored, "deposit": deposit, "flattened": flattened, "borrowed": borrowed})
 begun, counted, popped = ported(follow.begun), ported(follow.counted), ported(follow.popped)
-as_blocks = ported(follow.as_blocks)
+as_blocks, with_rest = ported(follow.as_blocks), ported(follow.with_rest)
 photon, electron = ported(walk_photon), ported(walk_electron)
 photon_by_collision, photon_analog = ported(walk_photon_collision), ported(walk_photon_analog)
 
@@ -91,7 +91,8 @@ def coupled(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stac
         return photon_analog(
             energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count, 1
         )
-    return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
+    state, left = electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
+    return state, with_rest(kind, left)
 
 
 @device
@@ -99,7 +100,8 @@ def charged(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stac
     """One particle of any kind; photons score by track length."""
     if kind == PHOTON:
         return photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, None)
-    return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
+    state, left = electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
+    return state, with_rest(kind, left)
 
 
 def _kernel(walk: Any, depth: int) -> Any:
