@@ -163,13 +163,10 @@ def table_document(asked: Asked) -> dict[str, Any]:
     from lutetia.dose.s_values.table import shipped_table, table_s_coefficients
     from lutetia.phantoms.dosimetric import known_region
     from lutetia.phantoms.s_values import MARROW_METHOD
+    from lutetia.phantoms.stylised_dosimetric import LACKING
     from lutetia.physics.names import nuclide_name
 
-    if asked.phantom == STYLISED:
-        raise InputError(
-            "There is no table of the stylised body; leave --table out to compute, or --phantom stylised."
-        )
-    found = shipped_table(asked.sex)
+    found = shipped_table(asked.sex, STYLISED if asked.phantom == STYLISED else "icrp110")
     nuclide = nuclide_name(asked.nuclide)
     where = f"The table of {found.name}"
     source = known_region(asked.source, found.sources, f"{where}, as a source,")
@@ -177,7 +174,7 @@ def table_document(asked: Asked) -> dict[str, Any]:
     rows = table_s_coefficients(found, source=source, nuclide=nuclide, targets=targets or found.targets)
     return {
         "rows": [_row(row, nuclide) for row in rows],
-        "method": f"{TABLE_METHOD}. {MARROW_METHOD}",
+        "method": f"{TABLE_METHOD}. {MARROW_METHOD if found.marrow else LACKING}",
         "mass_convention": CONVENTION,
         "phantom": found.name,
         "sex": asked.sex,

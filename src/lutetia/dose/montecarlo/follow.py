@@ -232,7 +232,8 @@ def follow_electrons(
     elsewhere, kind = on_cuda(device), POSITRON if positrons else ELECTRON
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    photons = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
+    # bremsstrahlung beyond the tables interacts as at their end
+    photons = _photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
     blocks = block_arrays(block_majorants(geometry, photons))
     tables = (photons.arrays, blocks, _electron_tables(scene.materials))
     if elsewhere:
