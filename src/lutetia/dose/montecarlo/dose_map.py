@@ -348,7 +348,7 @@ def _require(activities: Mapping[str, Volume], density: Volume, goal: Goal) -> N
         require_same_grid(volume.grid, density.grid, f"Dose of {nuclide}")
         if volume.unit != "Bq s/mL":
             raise InputError(f"Time-integrated activity of {nuclide} in {volume.unit!r}; expected 'Bq s/mL'.")
-        require_strength(volume.values)
+        require_strength(volume.values, density.grid.shape)
     for value in (goal.relative_uncertainty, goal.voxel_relative_uncertainty):
         if value is not None and not 1e-4 <= value <= 0.5:
             raise InputError(

@@ -138,6 +138,8 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     state, left = walk_electron(
                         which, energy, x, y, z, u, v, w, state, geometry, electron_arrays, tally, stack, count
                     )
+                    if which == POSITRON and left > 0.0:
+                        left += REST_MEV  # it is annihilated where nobody looks
                 elif analog:
                     state, left = walk_photon_analog(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1

@@ -11,7 +11,7 @@ from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import Second, follow_electrons, follow_photons
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
 from lutetia.dose.montecarlo.scene import Scene
-from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum
+from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum, require_strength
 from lutetia.errors import InputError
 from lutetia.physics.emissions import Emissions, emissions
 from lutetia.physics.stopping import csda_range_water_g_per_cm2
@@ -111,7 +111,7 @@ def nuclide_deposits(
     Raises
     ------
     InputError
-        A relative uncertainty out of range; a source without activity, negative or not finite.
+        A relative uncertainty out of range; a source without activity, negative or not finite; targets of other slots.
     MissingDataError
         No CUDA device can be used here.
     """
@@ -119,13 +119,16 @@ def nuclide_deposits(
         raise InputError(
             f"A relative uncertainty of {relative_uncertainty:g}; expected between 0.0001 (0.01 %) and 0.5 (50 %)."
         )
+    weights = np.eye(scene.n_slots) if targets is None else np.asarray(targets, dtype=np.float64)
+    if weights.ndim != 2 or weights.shape[1] != scene.n_slots:
+        raise InputError(f"Weights of targets of shape {weights.shape}; expected (targets, {scene.n_slots} slots).")
+    require_strength(strength, scene.grid.shape)
     found = emissions(nuclide)
     staying_mev = staying_electron_mev(scene)
     photons = Spectrum.of_lines(found.photons).above(CUTOFF_MEV)
     electrons = electron_spectrum(found).above(staying_mev)
     run = _Run(scene=scene, strength=strength, seed=seed, second=second, device=device)
     local = local_energy_mev(found, photons, electrons) * _share_by_slot(scene, strength)
-    weights = np.eye(scene.n_slots) if targets is None else np.asarray(targets, dtype=np.float64)
     parts = {"photons": photons, "electrons": electrons}
     kept = {name: spectrum for name, spectrum in parts.items() if spectrum.total_yield > 0}
     result = _grown(run, kept, local, weights, relative_uncertainty, most_histories)

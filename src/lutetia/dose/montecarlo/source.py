@@ -102,9 +102,7 @@ def source_arrays(strength: NDArray[Any], shape: tuple[int, ...], spectrum: Spec
     InputError
         Strength negative, not finite or zero everywhere; a spectrum without particles.
     """
-    if strength.shape != tuple(shape):
-        raise GridError(f"The source has shape {strength.shape}, the scene {tuple(shape)}.")
-    require_strength(strength)
+    require_strength(strength, shape)
     if not spectrum.total_yield > 0.0:
         raise InputError("There are no particles to follow: the spectrum is empty.")
     flat = np.asarray(strength).ravel()
@@ -119,8 +117,10 @@ def source_arrays(strength: NDArray[Any], shape: tuple[int, ...], spectrum: Spec
     )  # fmt: skip
 
 
-def require_strength(strength: NDArray[Any]) -> None:
-    """Refuse a source that is not finite, negative or zero everywhere."""
+def require_strength(strength: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse a source of another shape, or one that is not finite, negative or zero everywhere."""
+    if strength.shape != tuple(shape):
+        raise GridError(f"The source has shape {strength.shape}, the scene {tuple(shape)}.")
     if not np.all(np.isfinite(strength)):
         raise InputError(f"The source is not finite in {np.count_nonzero(~np.isfinite(strength))} voxels.")
     if float(strength.min(initial=0.0)) < 0.0:
