@@ -71,6 +71,12 @@ def counted(energy):
 
 
 @njit(cache=True)
+def carried(kind, energy):
+    """Energy that goes with a particle: a positron annihilates, at the latest where nobody looks. [MeV]"""
+    return energy + REST_MEV if kind == POSITRON and energy > 0.0 else energy
+
+
+@njit(cache=True)
 def popped(stack, count):
     """The particle that came last."""
     count[0] -= 1
@@ -132,14 +138,12 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
             which = kind
-            emitted[b] += counted(energy + (REST_MEV if kind == POSITRON else 0.0))
+            emitted[b] += counted(carried(kind, energy))
             while True:
                 if which != PHOTON:
                     state, left = walk_electron(
                         which, energy, x, y, z, u, v, w, state, geometry, electron_arrays, tally, stack, count
                     )
-                    if which == POSITRON and left > 0.0:
-                        left += REST_MEV  # it is annihilated where nobody looks
                 elif analog:
                     state, left = walk_photon_analog(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1
@@ -148,7 +152,7 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     state, left = walk_photon(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, tally, stack, count
                     )
-                escaped[b] += counted(left)
+                escaped[b] += counted(carried(which, left))
                 if count[0] == 0:
                     break
                 which, energy, x, y, z, u, v, w = popped(stack, count)
