@@ -71,9 +71,9 @@ def counted(energy):
 
 
 @njit(cache=True)
-def with_rest(which, left):
-    """Energy that leaves with a particle: a positron is annihilated where nobody looks."""
-    return left + REST_MEV if which == POSITRON and left > 0.0 else left
+def carried(kind, energy):
+    """Energy that goes with a particle: a positron annihilates, at the latest where nobody looks. [MeV]"""
+    return energy + REST_MEV if kind == POSITRON and energy > 0.0 else energy
 
 
 @njit(cache=True)
@@ -138,13 +138,12 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
             which = kind
-            emitted[b] += counted(energy + (REST_MEV if kind == POSITRON else 0.0))
+            emitted[b] += counted(carried(kind, energy))
             while True:
                 if which != PHOTON:
                     state, left = walk_electron(
                         which, energy, x, y, z, u, v, w, state, geometry, electron_arrays, tally, stack, count
                     )
-                    left = with_rest(which, left)
                 elif analog:
                     state, left = walk_photon_analog(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1
@@ -153,7 +152,7 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     state, left = walk_photon(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, tally, stack, count
                     )
-                escaped[b] += counted(left)
+                escaped[b] += counted(carried(which, left))
                 if count[0] == 0:
                     break
                 which, energy, x, y, z, u, v, w = popped(stack, count)

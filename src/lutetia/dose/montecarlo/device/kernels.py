@@ -16,9 +16,8 @@ from lutetia.dose.montecarlo.device.port import Port
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
 from lutetia.dose.montecarlo.photons.walk import walk_photon
 from lutetia.dose.montecarlo.photons.woodcock import walk_photon_analog, walk_photon_collision
-from lutetia.dose.montecarlo.stack import DEPTH, FIELDS, FIXED_POINT, PHOTON, POSITRON
+from lutetia.dose.montecarlo.stack import DEPTH, FIELDS, FIXED_POINT, PHOTON
 
-REST_MEV: Final = follow.REST_MEV
 PHOTON_DEPTH: Final = 16
 """Rows of a stack where photons alone are followed: none leaves more than two, and pairs make pairs no more than once."""
 
@@ -50,8 +49,8 @@ def borrowed(array):
 
 
 ported: Final = Port(device, {"floored": floored, "deposit": deposit, "flattened": flattened, "borrowed": borrowed})
-begun, counted, popped = ported(follow.begun), ported(follow.counted), ported(follow.popped)
-as_blocks, with_rest = ported(follow.as_blocks), ported(follow.with_rest)
+begun, counted, carried, popped = (ported(f) for f in (follow.begun, follow.counted, follow.carried, follow.popped))
+as_blocks = ported(follow.as_blocks)
 photon, electron = ported(walk_photon), ported(walk_electron)
 photon_by_collision, photon_analog = ported(walk_photon_collision), ported(walk_photon_analog)
 
@@ -91,8 +90,7 @@ def coupled(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stac
         return photon_analog(
             energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count, 1
         )
-    state, left = electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
-    return state, with_rest(kind, left)
+    return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
 
 
 @device
@@ -100,8 +98,7 @@ def charged(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stac
     """One particle of any kind; photons score by track length."""
     if kind == PHOTON:
         return photon(energy, x, y, z, u, v, w, state, geometry, tables[0], tally, stack, count, None)
-    state, left = electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
-    return state, with_rest(kind, left)
+    return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
 
 
 def _kernel(walk: Any, depth: int) -> Any:
@@ -118,12 +115,12 @@ def _kernel(walk: Any, depth: int) -> Any:
             b, h = n % tallies.shape[0], n // tallies.shape[0]
             energy, x, y, z, u, v, w, state = begun(h, per_batch, first + b * per_batch + h, seed, source, geometry)
             which = kind
-            cuda.atomic.add(emitted, b, counted(energy + (REST_MEV if kind == POSITRON else 0.0)))
+            cuda.atomic.add(emitted, b, counted(carried(kind, energy)))
             while True:
                 state, left = walk(
                     which, energy, x, y, z, u, v, w, state, geometry, tables, tallies[b], stack, count
                 )
-                cuda.atomic.add(escaped, b, counted(left))
+                cuda.atomic.add(escaped, b, counted(carried(which, left)))
                 if count[0] == 0:
                     break
                 which, energy, x, y, z, u, v, w = popped(stack, count)
