@@ -29,7 +29,7 @@ from lutetia.dose.montecarlo.electrons.tables import (
     RANGE,
     REJECT,
 )
-from lutetia.dose.montecarlo.stack import ELECTRON, PHOTON, deposit, push, slot_of
+from lutetia.dose.montecarlo.stack import ELECTRON, PHOTON, deposit, floored, push, slot_of
 from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, isotropic, uniform
 
 GONE = -1.0
@@ -57,7 +57,7 @@ def cell_of(position, geometry):
     """Cell (x, y, z) of a point; -1 first if it is outside, upper faces included."""
     x, y, z = position
     size, shape = geometry[3], geometry[0].shape
-    ix, iy, iz = math.floor(x / size[0]), math.floor(y / size[1]), math.floor(z / size[2])
+    ix, iy, iz = floored(x / size[0]), floored(y / size[1]), floored(z / size[2])
     ix = ix - 1 if x == shape[2] * size[0] else ix
     iy = iy - 1 if y == shape[1] * size[1] else iy
     iz = iz - 1 if z == shape[0] * size[2] else iz
