@@ -173,7 +173,6 @@ def test_command_by_monte_carlo():
         (["--phantom", "stylised", "--source", "thyroid"], "has no region 'thyroid'"),
         (["--phantom", "stylised", "--source", "liver", "--uncertainty", "much"], "--uncertainty 'much'"),
         (["--phantom", "none.zip", "--source", "liver"], "no such archive"),
-        (["--phantom", "stylised", "--table", "--source", "liver"], "no table of the stylised body"),
     ],
 )
 def test_command_says_what_is_wrong(arguments, message):
