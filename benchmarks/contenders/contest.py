@@ -50,6 +50,12 @@ class Found:
         """Of the median run; what to compare on a busy machine."""
         return float(np.median(np.array(self.told["histories"]) / np.array(self.told["processor_s"])))
 
+    def processor_s_to(self, relative: float, region: int) -> float:
+        """Processor seconds until a region's energy has this relative standard uncertainty: figures of merit compared."""
+        mean, u = float(self.energy_mev[region]), float(self.u_mev[region])
+        spent = float(np.sum(self.told["processor_s"]))
+        return spent * (u / mean / relative) ** 2 if mean > 0 else float("inf")
+
 
 def compete(name: str, python: str | None, body: Path, settings: Mapping[str, Any]) -> Found:
     """Run one contender on a body; its script is named after the program."""

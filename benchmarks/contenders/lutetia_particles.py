@@ -1,7 +1,7 @@
 """Lutetia in the Monte Carlo benchmark, through the functions that every user calls.
 
 ``method`` in the settings: an estimator of photons ("track length", "collision", "analog", "coupled"), "electrons", or
-"nuclide" with ``nuclide`` and ``relative_uncertainty``. Cut-offs are the program's own.
+"nuclide" with ``nuclide``, four histories of its electrons for each of its photons. Cut-offs are the program's own.
 """
 
 import time
@@ -14,11 +14,13 @@ from bodies import COMPOSITIONS, Body
 from particles import Followed, Program, region_sums, run
 
 from lutetia.dose.montecarlo.follow import follow_electrons, follow_photons
-from lutetia.dose.montecarlo.nuclide import nuclide_deposits
+from lutetia.dose.montecarlo.nuclide import local_energy_mev, staying_electron_mev
+from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
 from lutetia.dose.montecarlo.scene import Scene, region_scene, voxel_scene
+from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum
 from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
-from lutetia.physics.emissions import Lines
+from lutetia.physics.emissions import Lines, emissions
 from lutetia.physics.materials import Material
 from lutetia.units import CM_PER_MM
 
@@ -61,23 +63,36 @@ def lines_of(rows: list[list[float]]) -> Lines:
     return Lines(energy_mev=0.5 * (low + high)[order], yield_per_decay=number[order])
 
 
-def deposits(scene: Scene, body: Body, settings: dict[str, Any], seed: int) -> tuple[Any, int]:
-    """What one run yields, and how many histories it took."""
+def nuclide_energy(scene: Scene, body: Body, settings: dict[str, Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Energy per decay in every slot and its standard uncertainty, all radiation of a nuclide. [MeV]"""
+    found = emissions(settings["nuclide"])
+    photons = Spectrum.of_lines(found.photons).above(CUTOFF_MEV)
+    electrons = electron_spectrum(found).above(staying_electron_mev(scene))
     common = {"scene": scene, "strength": body.strength, "seed": seed}
-    method, radiations = settings["method"], settings["radiations"]
-    if method == "nuclide":
-        found = nuclide_deposits(
-            nuclide=settings["nuclide"],
-            relative_uncertainty=settings["relative_uncertainty"],
-            slots=settings.get("slots"),
-            **common,
-        )
-        return found, found.n_histories
     n = settings["histories"]
+    parts = [follow_electrons(lines=electrons, n_histories=n, **common)]
+    if photons.total_yield > 0:
+        parts.append(follow_photons(lines=photons, n_histories=n // 4, **common))
+    local = local_energy_mev(found, photons, electrons)
+    energy = local * body.strength.ravel() / body.strength.sum(dtype=np.float64)
+    variance = np.zeros_like(energy)
+    for part in parts:
+        energy = energy + part.energy_mev
+        variance += part.standard_uncertainty_mev**2
+    return energy, np.sqrt(variance)
+
+
+def energies(scene: Scene, body: Body, settings: dict[str, Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What one run yields: energy per decay in every slot and its standard uncertainty. [MeV]"""
+    method, radiations, n = settings["method"], settings["radiations"], settings["histories"]
+    if method == "nuclide":
+        return nuclide_energy(scene, body, settings, seed)
+    common = {"scene": scene, "strength": body.strength, "seed": seed, "n_histories": n}
     if method == "electrons":
-        return follow_electrons(lines=lines_of(radiations["electron"]), n_histories=n, **common), n
-    found = follow_photons(lines=lines_of(radiations["photon"]), n_histories=n, estimator=method, **common)
-    return found, n
+        found = follow_electrons(lines=lines_of(radiations["electron"]), **common)
+    else:
+        found = follow_photons(lines=lines_of(radiations["photon"]), estimator=method, **common)
+    return found.energy_mev, found.standard_uncertainty_mev
 
 
 def build(body: Body, settings: dict[str, Any]) -> Program:
@@ -88,16 +103,16 @@ def build(body: Body, settings: dict[str, Any]) -> Program:
 
     def follow(number: int) -> Followed:
         start, busy = time.perf_counter(), time.process_time()
-        found, n = deposits(scene, body, settings, settings["seed"] * 1000 + number)
+        energy, u = energies(scene, body, settings, settings["seed"] * 1000 + number)
         wall_s, processor_s = time.perf_counter() - start, time.process_time() - busy
-        energy, u = np.asarray(found.energy_mev), np.asarray(found.standard_uncertainty_mev)
         region, region_u, image, image_u = energy, u, np.empty(0), np.empty(0)
         if voxels:
             image, image_u = energy.reshape(body.material.shape), u.reshape(body.material.shape)
             region = region_sums(body, image)
             region_u = np.zeros_like(region)
         return Followed(
-            region_mev=region, region_u_mev=region_u, wall_s=wall_s, processor_s=processor_s, histories=n,
+            region_mev=region, region_u_mev=region_u, wall_s=wall_s, processor_s=processor_s,
+            histories=settings["histories"],
             image_mev=image, image_u_mev=image_u,
         )  # fmt: skip
 

@@ -109,7 +109,8 @@ class Writer:
         for energy in ELECTRONS_MEV:
             step = CSDA_RANGE_CM[energy] / 20
             body = slabs([(WATER, 45)], step, beam=(7.5, 7.5, 22.5 * step))
-            yield from self.both(body, "electron", energy, 2e5, list(range(45)), profile=True)
+            slices = list(range(45))
+            yield from self.both(body, "electron", energy, 2e5, slices, profile=True, programs=("pypenred",))
 
     def shells_electrons(self) -> Iterator[Row]:
         """Isotropic point in infinite water, shells of 1/40 of the range."""

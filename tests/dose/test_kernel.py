@@ -17,7 +17,8 @@ from lutetia.dose.kernel import (
     voxel_kernel,
 )
 from lutetia.dose.local import local_absorbed_dose
-from lutetia.dose.montecarlo.voxels import photon_absorbed_dose
+from lutetia.dose.montecarlo.follow import follow_photons
+from lutetia.dose.montecarlo.scene import region_scene
 from lutetia.dose.point_kernel import nuclide_charged_energy_within, nuclide_energy_within
 from lutetia.errors import GridError, InputError, OutOfRangeError
 from lutetia.physics.emissions import emissions
@@ -144,22 +145,20 @@ def test_kernel_is_transport_in_water(volume, nuclide):
     values[28:33, 28:33, 28:33] = 1e9
     density, activity = volume(np.ones((n, n, n)), "g/mL", spacing), volume(values, "Bq s/mL", spacing)
     kernel = photon_dose_by_kernel(time_integrated_activity=activity, density=density, nuclide=nuclide)
-    transport = photon_absorbed_dose(
-        time_integrated_activity=activity,
-        density=density,
-        material_index=np.zeros((n, n, n), np.uint8),
-        materials=[material("water")],
-        nuclide=nuclide,
-        n_histories=300_000,
-        seed=2,
-    )
     steps = np.arange(n) - 30
     distance = np.sqrt((steps[:, None, None] ** 2 + steps[:, None] ** 2 + steps**2).astype(float))
-    for inner, outer in ((0, 2), (4, 6), (8, 10), (14, 16)):
-        weights = ((distance >= inner) & (distance < outer)).astype(float)
-        mean, u = transport.region(weights)
-        ours = float((kernel.values * weights).sum() / weights.sum())
-        assert ours == pytest.approx(mean, abs=4 * u + 0.015 * mean)
+    shells = ((0, 2), (4, 6), (8, 10), (14, 16))
+    slot = np.full((n, n, n), -1, np.int32)
+    for k, (inner, outer) in enumerate(shells):
+        slot[(distance >= inner) & (distance < outer)] = k
+    scene = region_scene(density, np.zeros((n, n, n), np.uint8), [material("water")], slot, len(shells))
+    lines = decay_energy(nuclide).photons
+    transport = follow_photons(scene=scene, strength=values, lines=lines, n_histories=300_000, seed=2)
+    # 125 voxels of 1 mL and 1e9 decays
+    gray_per_mev = 125e9 * GY_PER_MEV_PER_G / scene.mass_g[:-1]
+    mean, u = transport.energy_mev * gray_per_mev, transport.standard_uncertainty_mev * gray_per_mev
+    for k in range(len(shells)):
+        assert float(kernel.values[slot == k].mean()) == pytest.approx(mean[k], abs=4 * u[k] + 0.015 * mean[k])
 
 
 @pytest.mark.parametrize("nuclide", ["Lu-177", "Y-90", "Ac-225"])

@@ -173,8 +173,6 @@ def test_command_by_monte_carlo():
         (["--phantom", "stylised", "--source", "thyroid"], "has no region 'thyroid'"),
         (["--phantom", "stylised", "--source", "liver", "--uncertainty", "much"], "--uncertainty 'much'"),
         (["--phantom", "none.zip", "--source", "liver"], "no such archive"),
-        (["--phantom", "stylised", "--table", "--source", "liver"], "no table of the stylised body"),
-        (["--phantom", "stylised", "--source", "liver", "--device", "cuda"], "processor only"),
     ],
 )
 def test_command_says_what_is_wrong(arguments, message):
@@ -182,6 +180,13 @@ def test_command_says_what_is_wrong(arguments, message):
     assert result.exit_code not in (0, 1)
     assert message in json.loads(result.stdout)["error"]["message"]
     assert message in result.stderr
+
+
+def test_command_without_a_device_computes_nothing(monkeypatch):
+    monkeypatch.setattr("lutetia.devices.missing", lambda: "the driver was not found")
+    result = run("--phantom", "stylised", "--source", "liver", "--nuclide", "Lu-177", "--device", "cuda", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["error"]["message"].startswith("No CUDA device can be used here: the driver")
 
 
 @pytest.mark.slow

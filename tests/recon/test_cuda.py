@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lutetia import devices
 from lutetia.errors import InputError, MissingDataError
 from lutetia.recon import cuda
 from lutetia.recon.projector import spect_system
@@ -39,7 +40,7 @@ def python(code, *arguments, **environment):
 @pytest.fixture(scope="module", params=WHERE)
 def differences(request):
     where, arguments = request.param
-    if where == "device" and not cuda.available():
+    if where == "device" and not devices.available():
         pytest.skip("no CUDA device here")
     environment = {"NUMBA_ENABLE_CUDASIM": "1"} if where == "simulator" else {}
     return json.loads(python([str(CHECKS)], *arguments, **environment))
@@ -75,17 +76,17 @@ def test_the_processor_is_the_system_itself():
 
 def test_without_a_device_the_error_names_what_is_missing(monkeypatch):
     system = spect_system(orbit=make_orbit([0.0]), camera=None, attenuation=None)
-    monkeypatch.setattr(cuda, "_missing", lambda: "the driver was not found")
-    assert not cuda.available()
+    monkeypatch.setattr(devices, "missing", lambda: "the driver was not found")
+    assert not devices.available()
     with pytest.raises(MissingDataError, match=r"used here: the driver was not found\. Expected an NVIDIA GPU"):
         cuda.on_device(system, "cuda")
 
 
 def test_the_reason_comes_from_the_driver_and_nothing_is_imported_before():
     code = (
-        "import sys, lutetia.recon.cuda as c, lutetia.recon.reconstruct; "
+        "import sys, lutetia.devices as c, lutetia.dose.montecarlo.nuclide, lutetia.recon.reconstruct; "
         "early = [m for m in sys.modules if m.startswith('numba.cuda')]; "
-        "import json; print(json.dumps([early, c.available(), c._missing()]))"
+        "import json; print(json.dumps([early, c.available(), c.missing()]))"
     )
     early, available, missing = json.loads(python(["-c", code], NUMBA_DISABLE_CUDA="1", NUMBA_ENABLE_CUDASIM="0"))
     assert early == []

@@ -1,10 +1,11 @@
-"""Specific absorbed fractions of the ICRP 110 adults for lutetia.dose, by Lutetia's own Monte Carlo.
+"""Specific absorbed fractions of the reference adults for lutetia.dose, by Lutetia's own Monte Carlo.
 
     python tools/data/specific_absorbed_fractions.py ARCHIVE.zip male WORK src/lutetia/dose/data --photons 400000
+    python tools/data/specific_absorbed_fractions.py stylised male WORK src/lutetia/dose/data --photons 400000
 
-ARCHIVE holds the phantom as GATE inputs. One run per source, radiation and energy, each kept in WORK/male as it ends, so
-that a stopped computation goes on where it was (runs of fewer histories than now asked are done again); the tables are
-written when all are there. Processes share the work; each uses one thread.
+ARCHIVE holds the ICRP 110 phantom as GATE inputs. One run per source, radiation and energy, each kept in a folder of WORK
+as it ends, so that a stopped computation goes on where it was (runs of fewer histories than now asked are done again);
+the tables are written when all are there. Processes share the work; each uses one thread.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from lutetia.phantoms.s_values import (
     fractions_of_source,
     limits_per_kg,
 )
+from lutetia.phantoms.stylised_dosimetric import SPINE_MARROW, stylised_phantom
 
 PHOTON_MEV = (
     0.01, 0.0125, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.3, 0.4, 0.511, 0.7, 1.0,
@@ -42,12 +44,27 @@ MIXTURES = {
 }
 """Sources that are made of others, by mass, without a run of their own."""
 SEED = 110
+STYLISED = "stylised"
 STATE: dict[str, object] = {}
 
 
-def prepare(archive: Path, sex: str) -> None:
+def body_of(archive: str, sex: str) -> DosimetricPhantom:
+    """The phantom, from an archive or our own."""
+    if archive == STYLISED:
+        return stylised_phantom(sex)  # type: ignore[arg-type]
+    return icrp110_phantom(Path(archive), sex)  # type: ignore[arg-type]
+
+
+def sources_of(phantom: DosimetricPhantom) -> list[str]:
+    """Sources that get runs of their own."""
+    own = (SPINE_MARROW, "stomach", "urinary bladder") if not phantom.marrow else ()
+    parts = [name for name in default_sources(phantom) if name not in MIXTURES]
+    return [*parts, *(name for name in own if name in phantom.region_names and name not in parts)]
+
+
+def prepare(archive: str, sex: str) -> None:
     """Load the phantom once in each process."""
-    phantom = icrp110_phantom(archive, sex)  # type: ignore[arg-type]
+    phantom = body_of(archive, sex)
     STATE.update(phantom=phantom, layout=laid_out(phantom, default_targets(phantom)), source="", strength=None)
 
 
@@ -115,6 +132,8 @@ def tables(
         limits = limits_per_kg(layout, phantom.strength(source))
         found[source] = fractions_of_source(source, radiation, layout.targets, limits, by_energy)  # type: ignore[arg-type]
     for name, parts in MIXTURES.items():
+        if not all(part in found for part in parts):
+            continue
         mass = np.array([phantom.share_by_label(part)[0] for part in parts])
         share = mass / mass.sum()
         found[name] = [
@@ -126,26 +145,37 @@ def tables(
 
 def write(arguments: argparse.Namespace, phantom: DosimetricPhantom, sources: list[str], folder: Path) -> None:
     """The tables and where they come from."""
-    out = arguments.out / FOLDERS[arguments.sex]
+    body = STYLISED if arguments.archive == STYLISED else "icrp110"
+    out = arguments.out / FOLDERS[body, arguments.sex]
     out.mkdir(parents=True, exist_ok=True)
     write_fractions(out / "photons.csv", tables(phantom, sources, "photon", folder, PHOTON_MEV))
     write_fractions(out / "electrons.csv", tables(phantom, sources, "electron", folder, ELECTRON_MEV))
     write_marrow(out / "marrow.csv", phantom.marrow_sites)
-    digest = hashlib.sha256(arguments.archive.read_bytes()).hexdigest()
+    origin = {
+        "source": "Computed by Lutetia's Monte Carlo on its own stylised body (shapes of Cristy and Eckerman 1987)",
+        "doi": "10.2172/6233735",
+        "licence": "as this project",
+    }
+    digest = ""
+    if body != STYLISED:
+        origin = {
+            "source": "Computed by Lutetia's Monte Carlo on the ICRP 110 phantoms; ICRP holds the copyright of the "
+            "phantoms, whose voxels are not part of this package",
+            "doi": "10.1016/j.icrp.2009.09.001",
+            "licence": "as this project; cite ICRP Publication 110 for the phantoms",
+        }
+        digest = hashlib.sha256(Path(arguments.archive).read_bytes()).hexdigest()
     (out / "SOURCE.toml").write_text(
         f'title = "Specific absorbed fractions of photons and electrons in the {phantom.name}"\n'
         f'phantom = "{phantom.name}"\n'
-        "source = \"Computed by Lutetia's Monte Carlo on the ICRP 110 phantoms; ICRP holds the copyright of the "
-        'phantoms, whose voxels are not part of this package"\n'
-        'doi = "10.1016/j.icrp.2009.09.001"\n'
-        'licence = "as this project; cite ICRP Publication 110 for the phantoms"\n'
-        "verified = true\n"
+        + "".join(f'{key} = "{text}"\n' for key, text in origin.items())
+        + "verified = true\n"
         f'mass_convention = "{phantom.mass_convention}"\n'
         f"seed = {SEED}\n"
         f"histories = {arguments.photons}\n"
         f"histories_of_electrons = {arguments.electrons}\n"
-        f'sha256_of_archive = "{digest}"\n'
-        'extractor = "tools/data/specific_absorbed_fractions.py"\n',
+        + (f'sha256_of_archive = "{digest}"\n' if digest else "")
+        + 'extractor = "tools/data/specific_absorbed_fractions.py"\n',
         "utf-8",
     )
     print(f"wrote {out}", flush=True)
@@ -154,7 +184,7 @@ def write(arguments: argparse.Namespace, phantom: DosimetricPhantom, sources: li
 def main() -> None:
     """Compute, then write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archive", type=Path)
+    parser.add_argument("archive", help="an ICRP 110 archive, or 'stylised'")
     parser.add_argument("sex", choices=("male", "female"))
     parser.add_argument("work", type=Path)
     parser.add_argument("out", type=Path, help="the folder dose/data of the package")
@@ -163,10 +193,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--source", action="append", help="only these sources; nothing is written then")
     arguments = parser.parse_args()
-    phantom = icrp110_phantom(arguments.archive, arguments.sex)
-    every = [name for name in default_sources(phantom) if name not in MIXTURES]
-    sources = [phantom.region(name) for name in arguments.source or every]
-    folder = arguments.work / arguments.sex
+    phantom = body_of(arguments.archive, arguments.sex)
+    sources = [phantom.region(name) for name in arguments.source or sources_of(phantom)]
+    folder = arguments.work / f"{Path(arguments.archive).stem}-{arguments.sex}"
     folder.mkdir(parents=True, exist_ok=True)
     run_all(arguments, sources, folder)
     if not arguments.source:

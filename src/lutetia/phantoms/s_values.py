@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutetia.devices import Device
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import follow_electrons, follow_photons
 from lutetia.dose.s_values.absorbed_fractions import Radiation, SpecificAbsorbedFractions
@@ -50,6 +51,7 @@ def phantom_s_coefficients(
     relative_uncertainty: float = 0.01,
     seed: int = 1,
     most_histories: int = MOST_HISTORIES,
+    device: Device = "cpu",
 ) -> ComputedSCoefficients:
     """S coefficients of a nuclide in a region of a phantom, by Monte Carlo.
 
@@ -59,7 +61,7 @@ def phantom_s_coefficients(
     source : region of the decays, uniform by mass, in red marrow by active marrow
     nuclide : for example "Lu-177"; progeny are not included
     targets : regions; those that people ask for when empty
-    relative_uncertainty, seed, most_histories : as ``s_coefficients``
+    relative_uncertainty, seed, most_histories, device : as ``s_coefficients``
 
     Raises
     ------
@@ -81,6 +83,7 @@ def phantom_s_coefficients(
         charged_mev=charged,
         most_histories=most_histories,
         second=layout.second,
+        device=device,
     )
 
 

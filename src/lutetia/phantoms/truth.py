@@ -4,18 +4,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lutetia.dose.energies import decay_energy
-from lutetia.dose.montecarlo.voxels import photon_absorbed_dose
-from lutetia.images.volume import Volume
-from lutetia.phantoms.stylised import body_grid, rasterise
+from lutetia.dose.montecarlo.follow import follow_photons
+from lutetia.dose.montecarlo.scene import region_scene
+from lutetia.phantoms.stylised import Rasterised, body_grid, rasterise
 from lutetia.phantoms.virtual_patient import VirtualPatient, region_masses_g
 from lutetia.physics.materials import hu_materials, material_index_from_hu
 from lutetia.units import GY_PER_MEV_PER_G, MBQ_H_PER_BQ_S, MBQ_PER_BQ, S_PER_H
 
 METHOD: Final = (
     "charged particles: exact time-integrated activity x energy / mass, none leaves its region; "
-    "photons: Monte Carlo in the true densities ({n:.0e} histories, {spacing:g} mm voxels)"
+    "photons: Monte Carlo in the true densities and tissues, scored along their tracks ({n:.0e} histories, {spacing:g} mm "
+    "voxels)"
 )
 
 
@@ -49,37 +51,44 @@ def true_doses(
     n_histories, seed : of the Monte Carlo
     """
     body = rasterise(patient.anatomy, body_grid(patient.anatomy, spacing_mm))
-    labels = body.regions.labels
-    masks = {name: body.regions.mask(name) for name in patient.kinetics if name != "remainder"}
-    masks["remainder"] = body.body & ~np.isin(labels, [body.regions.label_of(name) for name in masks])
-    voxel_ml = body.density.grid.voxel_ml
-    concentration = np.zeros(labels.shape, np.float32)
-    for name, kinetics in patient.kinetics.items():
-        volume_ml = float(np.count_nonzero(masks[name])) * voxel_ml
-        concentration[masks[name]] = kinetics.time_integrated_activity_bq_s / volume_ml
-    photons = photon_absorbed_dose(
-        time_integrated_activity=Volume(grid=body.density.grid, values=concentration, unit="Bq s/mL"),
-        density=body.density,
-        material_index=material_index_from_hu(body.hu.values),
-        materials=hu_materials(),
-        nuclide=patient.administration.nuclide,
+    names, slot = list(patient.kinetics), _slots(patient, body)
+    n_voxels = np.bincount(slot[slot >= 0], minlength=len(names))
+    decays = np.array([patient.kinetics[name].time_integrated_activity_bq_s for name in names])
+    scene = region_scene(body.density, material_index_from_hu(body.hu.values), hu_materials(), slot, len(names))
+    energy = decay_energy(patient.administration.nuclide)
+    photons = follow_photons(
+        scene=scene,
+        strength=np.append(decays / n_voxels, 0.0)[slot],  # slot -1, no region, holds no activity
+        lines=energy.photons,
         n_histories=n_histories,
         seed=seed,
     )
+    photons_gy = decays.sum() * GY_PER_MEV_PER_G / scene.mass_g[:-1]
     masses = region_masses_g(patient.anatomy)
-    masses["remainder"] = float(body.density.values[masks["remainder"]].sum(dtype=np.float64)) * voxel_ml
-    local = decay_energy(patient.administration.nuclide).local_mev * GY_PER_MEV_PER_G
+    masses["remainder"] = float(scene.mass_g[names.index("remainder")])
     doses = {}
-    for name, kinetics in patient.kinetics.items():
-        mean, u = photons.region(np.where(masks[name], body.density.values, 0))
-        tia = kinetics.time_integrated_activity_bq_s
+    for k, name in enumerate(names):
         doses[name] = TrueDose(
-            absorbed_dose_gy=tia * local / masses[name] + mean,
-            standard_uncertainty_gy=u,
+            absorbed_dose_gy=float(
+                decays[k] * energy.local_mev * GY_PER_MEV_PER_G / masses[name]
+                + photons.energy_mev[k] * photons_gy[k]
+            ),
+            standard_uncertainty_gy=float(photons.standard_uncertainty_mev[k] * photons_gy[k]),
             mass_g=masses[name],
-            time_integrated_activity_bq_s=tia,
+            time_integrated_activity_bq_s=float(decays[k]),
         )
     return Truth(doses=doses, method=METHOD.format(n=n_histories, spacing=spacing_mm))
+
+
+def _slots(patient: VirtualPatient, body: Rasterised) -> NDArray[np.int32]:
+    """Number of the region with activity that each voxel belongs to; the rest of the body is the remainder's."""
+    slot = np.full(body.regions.labels.shape, -1, np.int32)
+    names = list(patient.kinetics)
+    slot[body.body] = names.index("remainder")
+    for k, name in enumerate(names):
+        if name != "remainder":
+            slot[body.regions.mask(name)] = k
+    return slot
 
 
 def truth_document(patient: VirtualPatient, truth: Truth, time_h: tuple[float, ...]) -> dict[str, Any]:

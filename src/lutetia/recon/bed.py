@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, label
 
+from lutetia.devices import Device
 from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import Projections
 from lutetia.images.volume import Volume
 from lutetia.recon.bsrem import Penalty, penalised_likelihood
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Progress
-from lutetia.recon.cuda import Device
 from lutetia.recon.motion import Motion, detect_motion
 from lutetia.recon.osem import EmResult, Until, expectation_maximisation
 from lutetia.recon.peaks import (

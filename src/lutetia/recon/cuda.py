@@ -1,23 +1,18 @@
-"""The projector of :mod:`lutetia.recon.projector` on a CUDA device: same tables, same formulas, same order of axes.
-
-numba's CUDA target is imported when a device is asked for, never before. The newer target comes with the extra
-``lutetia[gpu]``; the one built into numba works too where a CUDA toolkit is installed.
-"""
+"""The projector of :mod:`lutetia.recon.projector` on a CUDA device: same tables, same formulas, same order of axes."""
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.errors import InputError, MissingDataError
+from lutetia.devices import Device, on_cuda
+from lutetia.errors import InputError
 from lutetia.images.grid import Grid
 from lutetia.recon.orbit import Orbit
 from lutetia.recon.projector import Projector, SpectSystem
-
-Device = Literal["cpu", "cuda"]
 
 BLOCK: Final = (32, 12)
 """Threads (z, columns) that walk one view. The walk takes up to 114 of the 170 registers that this leaves to each."""
@@ -38,27 +33,7 @@ def on_device(system: SpectSystem, device: Device) -> Projector:
     MissingDataError
         No CUDA device can be used here.
     """
-    if device not in get_args(Device):
-        raise InputError(f"Device {device!r}; expected one of {', '.join(get_args(Device))}.")
-    return system if device == "cpu" else _cuda_system(system)
-
-
-def available() -> bool:
-    """Whether projections can be computed on a CUDA device here."""
-    return not _missing()
-
-
-def _missing() -> str:
-    """What keeps CUDA from working here; empty when nothing does."""
-    try:
-        from numba import cuda
-
-        if cuda.is_available():
-            return ""
-        cuda.current_context()
-    except Exception as error:  # each binding of the driver has its own classes
-        return " ".join(str(error).split()).rstrip(" :.") or type(error).__name__
-    return "The driver works, but libNVVM, the compiler of the CUDA toolkit, was not found"
+    return _cuda_system(system) if on_cuda(device) else system
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -181,12 +156,6 @@ class CudaSystem:
 
 
 def _cuda_system(system: SpectSystem) -> CudaSystem:
-    missing = _missing()
-    if missing:
-        raise MissingDataError(
-            f"No CUDA device can be used here: {missing}. Expected an NVIDIA GPU with its driver, and numba's CUDA "
-            "target (the extra lutetia[gpu], or a CUDA toolkit). Install what is missing, or choose the device 'cpu'."
-        )
     from numba import cuda
 
     nx, ny, nz = system.grid.size

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutetia.devices import Device
 from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import EnergyWindow, Projections
 from lutetia.images.resample import average_onto
@@ -15,7 +16,7 @@ from lutetia.physics.attenuation import mass_attenuation_cm2_per_g
 from lutetia.recon.attenuation import activity_support, attenuation_on, require_coverage, slices_near
 from lutetia.recon.camera import Camera
 from lutetia.recon.channels import Channel, Part
-from lutetia.recon.cuda import Device, on_device
+from lutetia.recon.cuda import on_device
 from lutetia.recon.orbit import Orbit
 from lutetia.recon.projector import Projector, spect_system
 from lutetia.recon.scatter import ScatterEstimate, ScatterMethod, WindowRoles, classify_windows, estimate_scatter

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
-from lutetia.errors import InputError, MissingDataError
+from lutetia.errors import InputError
 from lutetia.units import MGY_PER_MBQ_S_PER_GY_PER_BQ_S
 
 if TYPE_CHECKING:
+    from lutetia.devices import Device
     from lutetia.dose.s_values.coefficients import SCoefficient
     from lutetia.phantoms.dosimetric import DosimetricPhantom
 
@@ -39,6 +40,7 @@ class Asked:
     relative_uncertainty: float
     seed: int
     histories: int
+    device: "Device"
 
 
 def svalues(
@@ -82,11 +84,11 @@ def svalues(
             relative_uncertainty=fraction_of(uncertainty),
             seed=seed,
             histories=histories,
+            device=device,
         )
         if table or phantom is None:
             document = table_document(asked)
         else:
-            _require_device(device)
             with progress_bar(quiet=quiet or json) as progress:
                 progress("following particles", 0.0)
                 document = monte_carlo_document(asked)
@@ -114,17 +116,12 @@ def fraction_of(text: str) -> float:
     return value
 
 
-def _require_device(device: str) -> None:
-    if device == "cuda":
-        raise MissingDataError(
-            "--device cuda: S coefficients are computed on the processor only; leave the option out."
-        )
-
-
 def monte_carlo_document(asked: Asked) -> dict[str, Any]:
     """S coefficients by Monte Carlo as a JSON document; keys as in docs/reference/json.md."""
+    from lutetia.devices import on_cuda
     from lutetia.phantoms.s_values import MARROW_METHOD, phantom_s_coefficients
 
+    on_cuda(asked.device)  # told before the phantom is read
     body = _phantom(asked)
     found = phantom_s_coefficients(
         body,
@@ -134,6 +131,7 @@ def monte_carlo_document(asked: Asked) -> dict[str, Any]:
         relative_uncertainty=asked.relative_uncertainty,
         seed=asked.seed,
         most_histories=asked.histories,
+        device=asked.device,
     )
     method = f"{found.method}. {MARROW_METHOD}" if body.marrow else f"{found.method}. {body.lacking}"
     return {
@@ -165,13 +163,10 @@ def table_document(asked: Asked) -> dict[str, Any]:
     from lutetia.dose.s_values.table import shipped_table, table_s_coefficients
     from lutetia.phantoms.dosimetric import known_region
     from lutetia.phantoms.s_values import MARROW_METHOD
+    from lutetia.phantoms.stylised_dosimetric import LACKING
     from lutetia.physics.names import nuclide_name
 
-    if asked.phantom == STYLISED:
-        raise InputError(
-            "There is no table of the stylised body; leave --table out to compute, or --phantom stylised."
-        )
-    found = shipped_table(asked.sex)
+    found = shipped_table(asked.sex, STYLISED if asked.phantom == STYLISED else "icrp110")
     nuclide = nuclide_name(asked.nuclide)
     where = f"The table of {found.name}"
     source = known_region(asked.source, found.sources, f"{where}, as a source,")
@@ -179,7 +174,7 @@ def table_document(asked: Asked) -> dict[str, Any]:
     rows = table_s_coefficients(found, source=source, nuclide=nuclide, targets=targets or found.targets)
     return {
         "rows": [_row(row, nuclide) for row in rows],
-        "method": f"{TABLE_METHOD}. {MARROW_METHOD}",
+        "method": f"{TABLE_METHOD}. {MARROW_METHOD if found.marrow else LACKING}",
         "mass_convention": CONVENTION,
         "phantom": found.name,
         "sex": asked.sex,

@@ -1,6 +1,7 @@
 """The whole way from images to a dose report, as a list of steps."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,12 @@ def run_case(
     curves = curves_of(scans, measured)
     fits, unfitted = fit_all(case, element, curves, regions)
     progress("Absorbed dose", 0.86)
+    summaries, scatter = scan_summaries(scans, registrations), scans[reference].scatter_to_primary
+    # counts and models of the reconstructions have done their work; they are a third of the memory
+    scans = [replace(scan, reconstruction=None) for scan in scans]
     points = registered_time_points(scans, registrations, reference)
     maps = patient_maps(element, regions, scans[reference], points, measured[reference].occupancy, fits)
     methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
-    scatter = scans[reference].scatter_to_primary
     results = region_results(case, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
@@ -90,7 +93,7 @@ def run_case(
     content = ReportContent(
         subject=case.subject,
         administration=given,
-        scans=scan_summaries(scans, registrations),
+        scans=summaries,
         time_points=points,
         reference=loaded[reference].label,
         ct=loaded[reference].ct,

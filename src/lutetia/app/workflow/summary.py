@@ -64,7 +64,7 @@ def methods_of(
     doses: DoseMethods,
 ) -> dict[str, str]:
     """Each step in words."""
-    corrected = case.partial_volume_correction and scans[0].reconstruction is not None
+    corrected = any(r.recovery_coefficients for r in results)
     sources = ", ".join(sorted({r.source for r in regions.table.values()}))
     return {
         "images": "; ".join(dict.fromkeys(scan.method for scan in scans)),

@@ -4,6 +4,7 @@ from lutetia.dose.kernel.convolution import (
     absorbed_dose_map,
     charged_dose_by_kernel,
     dose_by_kernel,
+    electron_energy_by_density_mev,
     electron_energy_in_water_mev,
     photon_dose_by_kernel,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "default_half_size",
     "dose_by_kernel",
     "dose_voxel_kernel",
+    "electron_energy_by_density_mev",
     "electron_energy_in_water_mev",
     "photon_dose_by_kernel",
     "photon_voxel_kernel",

@@ -93,17 +93,42 @@ def charged_dose_by_kernel(*, time_integrated_activity: Volume, density: Volume,
     require_units(time_integrated_activity, density)
     sx, sy, sz = (float(s) for s in time_integrated_activity.grid.spacing_mm)
     octant = charged_octant(nuclide, (sx, sy, sz))
+    dose = _energy_per_mass(time_integrated_activity.values, density.values, octant)
+    return time_integrated_activity.with_values(dose * np.float32(GY_PER_MEV_PER_G), "Gy")
+
+
+def _energy_per_mass(
+    decays: NDArray[np.float32], density: NDArray[np.float32], octant: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Energy that voxels take up per density, each decay's shared by kernel times density."""
     energy_mev = whole_sum(octant)
     share = (octant / np.float32(energy_mev)).astype(np.float32)
-    rho = np.where(density.values < AIR_G_PER_ML, np.float32(0), density.values)
+    rho = np.where(density < AIR_G_PER_ML, np.float32(0), density)
     around = _convolved(rho, share)
     # nothing but air in reach: no tissue to give a dose to
     taken = np.where(around > AIR_G_PER_ML * LEAST_SHARE, around, np.float32(np.inf))
-    spread = (time_integrated_activity.values / taken).astype(np.float32)
-    dose = np.maximum(_convolved(spread, share), 0)
-    dose *= np.float32(energy_mev * GY_PER_MEV_PER_G)
-    dose[rho == 0] = 0
-    return time_integrated_activity.with_values(dose, "Gy")
+    found = np.maximum(_convolved((decays / taken).astype(np.float32), share), 0) * np.float32(energy_mev)
+    found[rho == 0] = 0
+    return np.asarray(found, np.float32)
+
+
+def electron_energy_by_density_mev(
+    *,
+    decays: NDArray[np.float32],
+    density: NDArray[np.float32],
+    spacing_mm: tuple[float, float, float],
+    nuclide: str,
+) -> NDArray[np.float32]:
+    """Electron energy absorbed in each voxel of a patient, shared as in ``charged_dose_by_kernel``. (z, y, x) [MeV]
+
+    Parameters
+    ----------
+    decays : (z, y, x) in each voxel
+    density : (z, y, x) [g/mL]
+    spacing_mm : (x, y, z)
+    nuclide : for example "Y-90"
+    """
+    return np.asarray(_energy_per_mass(decays, density, electron_octant(nuclide, spacing_mm)) * density, np.float32)
 
 
 def electron_energy_in_water_mev(

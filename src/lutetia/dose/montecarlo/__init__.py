@@ -1,1 +1,1 @@
-"""Photon transport in voxel volumes."""
+"""Monte Carlo transport of photons and electrons in voxels."""

@@ -1,12 +1,13 @@
 """Histories: every particle of a source followed, batch by batch, on all threads with the same result."""
 
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from lutetia.devices import Device, on_cuda
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.electrons.tables import Tables, electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
@@ -27,7 +28,7 @@ from lutetia.dose.montecarlo.source import (
     start_place,
     start_voxel,
 )
-from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, PHOTON, POSITRON
+from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, PHOTON, POSITRON, floored
 from lutetia.errors import InputError
 from lutetia.physics.emissions import Lines
 from lutetia.physics.materials import Material
@@ -66,7 +67,13 @@ def begun(h, per_batch, history, seed, source, geometry):
 @njit(cache=True)
 def counted(energy):
     """Energy in the unit of the tallies."""
-    return np.int64(np.floor(energy * FIXED_POINT + 0.5))
+    return floored(energy * FIXED_POINT + 0.5)
+
+
+@njit(cache=True)
+def carried(kind, energy):
+    """Energy that goes with a particle: a positron annihilates, at the latest where nobody looks. [MeV]"""
+    return energy + REST_MEV if kind == POSITRON and energy > 0.0 else energy
 
 
 @njit(cache=True)
@@ -131,7 +138,7 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
             which = kind
-            emitted[b] += counted(energy + (REST_MEV if kind == POSITRON else 0.0))
+            emitted[b] += counted(carried(kind, energy))
             while True:
                 if which != PHOTON:
                     state, left = walk_electron(
@@ -145,7 +152,7 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     state, left = walk_photon(
                         energy, x, y, z, u, v, w, state, geometry, photon_arrays, tally, stack, count
                     )
-                escaped[b] += counted(left)
+                escaped[b] += counted(carried(which, left))
                 if count[0] == 0:
                     break
                 which, energy, x, y, z, u, v, w = popped(stack, count)
@@ -165,6 +172,7 @@ def follow_photons(
     estimator: Estimator = "track length",
     first: int = 0,
     second: Second | None = None,
+    device: Device = "cpu",
 ) -> Deposits:
     """Energy absorbed from the photons of a source.
 
@@ -178,6 +186,7 @@ def follow_photons(
     estimator : "coupled" follows the electrons too
     first : number of the first history; another run with the same seed goes on where one ended
     second : for each slot a second one that gathers kerma in another material, such as marrow in spongiosa
+    device : "cuda" follows the same histories on a GPU; they agree but for the last bits of arithmetic
 
     Raises
     ------
@@ -185,17 +194,25 @@ def follow_photons(
         A source that does not fit the scene, is negative, not finite or zero everywhere; an unknown estimator.
     OutOfRangeError
         Energies beyond the tables.
+    MissingDataError
+        No CUDA device can be used here.
     """
     if estimator not in get_args(Estimator):
         raise InputError(f"No estimator {estimator!r}; there are {', '.join(get_args(Estimator))}.")
+    elsewhere = on_cuda(device)
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
     tables = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
     blocks = block_arrays(block_majorants(geometry, tables))
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
     start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
-    if estimator == "coupled":
-        electrons = _electron_tables(scene.materials)
+    electrons = _electron_tables(scene.materials) if estimator == "coupled" else None
+    if elsewhere:
+        name = f"{estimator} twice" if estimator == "track length" and second is not None else estimator
+        _on_cuda(
+            (name, PHOTON), first, source, geometry, (tables.arrays, blocks, electrons or second or ()), deposits
+        )
+    elif electrons is not None:
         _coupled(PHOTON, True, *start, (tables.arrays, blocks, electrons), *counts)
     else:
         _photons(get_args(Estimator).index(estimator), *start, tables.arrays, blocks, second, *counts)
@@ -211,22 +228,40 @@ def follow_electrons(
     seed: int,
     positrons: bool = False,
     first: int = 0,
+    device: Device = "cpu",
 ) -> Deposits:
     """Energy absorbed from the electrons of a source and from the bremsstrahlung they make.
 
     Parameters and exceptions as ``follow_photons``; energies from 1 keV to 3.5 MeV. Positrons end in two photons of
     511 keV, which are followed, and their rest energy counts as emitted.
     """
+    elsewhere, kind = on_cuda(device), POSITRON if positrons else ELECTRON
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    photons = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
-    electrons = _electron_tables(scene.materials)
-    _coupled(
-        POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
-        (photons.arrays, block_arrays(block_majorants(geometry, photons)), electrons), deposits.tallies, deposits.emitted,
-        deposits.escaped,
-    )  # fmt: skip
+    # bremsstrahlung beyond the tables interacts as at their end
+    photons = _photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
+    blocks = block_arrays(block_majorants(geometry, photons))
+    tables = (photons.arrays, blocks, _electron_tables(scene.materials))
+    if elsewhere:
+        _on_cuda(("electrons", kind), first, source, geometry, tables, deposits)
+        return deposits
+    start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
+    _coupled(kind, False, *start, tables, deposits.tallies, deposits.emitted, deposits.escaped)
     return deposits
+
+
+def _on_cuda(
+    walk: tuple[str, float],
+    first: int,
+    source: SourceArrays,
+    geometry: Geometry,
+    tables: tuple[Any, ...],
+    deposits: Deposits,
+) -> None:
+    """Follow the histories of a run on a CUDA device."""
+    from lutetia.dose.montecarlo.device.launch import run_on_device
+
+    run_on_device(walk, first, source, geometry, tables, deposits)
 
 
 def _reach(highest_mev: float) -> float:

@@ -6,11 +6,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutetia.devices import Device
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.follow import Second, follow_electrons, follow_photons
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
 from lutetia.dose.montecarlo.scene import Scene
-from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum
+from lutetia.dose.montecarlo.source import Spectrum, electron_spectrum, require_strength
 from lutetia.errors import InputError
 from lutetia.physics.emissions import Emissions, emissions
 from lutetia.physics.stopping import csda_range_water_g_per_cm2
@@ -88,6 +89,7 @@ def nuclide_deposits(
     seed: int = 1,
     most_histories: int = 200_000_000,
     second: Second | None = None,
+    device: Device = "cpu",
 ) -> NuclideDeposits:
     """Energy absorbed in every slot per decay of a nuclide spread over a scene.
 
@@ -104,23 +106,29 @@ def nuclide_deposits(
     seed : any integer
     most_histories : of photons, and of electrons
     second : for each slot a second one that gathers the photons' kerma in another material
+    device : "cpu", or "cuda" for a GPU
 
     Raises
     ------
     InputError
-        A relative uncertainty out of range; a source without activity, negative or not finite.
+        A relative uncertainty out of range; a source without activity, negative or not finite; targets of other slots.
+    MissingDataError
+        No CUDA device can be used here.
     """
     if not 1e-4 <= relative_uncertainty <= 0.5:
         raise InputError(
             f"A relative uncertainty of {relative_uncertainty:g}; expected between 0.0001 (0.01 %) and 0.5 (50 %)."
         )
+    weights = np.eye(scene.n_slots) if targets is None else np.asarray(targets, dtype=np.float64)
+    if weights.ndim != 2 or weights.shape[1] != scene.n_slots:
+        raise InputError(f"Weights of targets of shape {weights.shape}; expected (targets, {scene.n_slots} slots).")
+    require_strength(strength, scene.grid.shape)
     found = emissions(nuclide)
     staying_mev = staying_electron_mev(scene)
     photons = Spectrum.of_lines(found.photons).above(CUTOFF_MEV)
     electrons = electron_spectrum(found).above(staying_mev)
-    run = _Run(scene=scene, strength=strength, seed=seed, second=second)
+    run = _Run(scene=scene, strength=strength, seed=seed, second=second, device=device)
     local = local_energy_mev(found, photons, electrons) * _share_by_slot(scene, strength)
-    weights = np.eye(scene.n_slots) if targets is None else np.asarray(targets, dtype=np.float64)
     parts = {"photons": photons, "electrons": electrons}
     kept = {name: spectrum for name, spectrum in parts.items() if spectrum.total_yield > 0}
     result = _grown(run, kept, local, weights, relative_uncertainty, most_histories)
@@ -155,17 +163,19 @@ class _Run:
     strength: NDArray[Any]
     seed: int
     second: Second | None
+    device: Device
 
     def more(self, name: str, spectrum: Spectrum, n: int, first: int) -> Deposits:
         if name == "photons":
             return follow_photons(
                 scene=self.scene, strength=self.strength, lines=spectrum, n_histories=n, seed=self.seed, first=first,
-                second=self.second,
+                second=self.second, device=self.device,
             )  # fmt: skip
         # annihilation radiation is among the photon lines; positrons stop as electrons do
         return follow_electrons(
-            scene=self.scene, strength=self.strength, lines=spectrum, n_histories=n, seed=self.seed + 1, first=first
-        )
+            scene=self.scene, strength=self.strength, lines=spectrum, n_histories=n, seed=self.seed + 1, first=first,
+            device=self.device,
+        )  # fmt: skip
 
 
 def _grown(

@@ -16,6 +16,8 @@ from lutetia.units import CM_PER_MM
 LEAST_SPACING_MM = 0.05
 GREATEST_SPACING_MM = 50.0
 DENSEST_G_PER_ML = 25.0
+MOST_VOXEL_TALLIES = 2**26
+"""Voxels that can each be a tally: eight batches of them take 4 GiB, and twice that for pairs of electrons."""
 
 Geometry = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.int32], NDArray[np.float64]]
 """Arrays as the kernels take them: density [g/mL], material, slot (all (z, y, x)), edges of a voxel (x, y, z) [cm].
@@ -72,8 +74,12 @@ def voxel_scene(density: Volume, material_index: NDArray[np.integer[Any]], mater
     Raises
     ------
     GridError, InputError, OutOfRangeError
-        As ``region_scene``.
+        As ``region_scene``; more than 2^26 voxels.
     """
+    if density.values.size > MOST_VOXEL_TALLIES:
+        raise OutOfRangeError(
+            f"{density.values.size} voxels; at most {MOST_VOXEL_TALLIES} fit in memory. Crop or resample the maps."
+        )
     _require(density, ("material", material_index, len(materials)))
     return Scene(
         grid=density.grid,

@@ -102,20 +102,11 @@ def source_arrays(strength: NDArray[Any], shape: tuple[int, ...], spectrum: Spec
     InputError
         Strength negative, not finite or zero everywhere; a spectrum without particles.
     """
-    if strength.shape != tuple(shape):
-        raise GridError(f"The source has shape {strength.shape}, the scene {tuple(shape)}.")
-    if not np.all(np.isfinite(strength)):
-        raise InputError(f"The source is not finite in {np.count_nonzero(~np.isfinite(strength))} voxels.")
-    if float(strength.min(initial=0.0)) < 0.0:
-        raise InputError(
-            f"The source is negative in {np.count_nonzero(strength < 0)} voxels; expected 0 or more everywhere."
-        )
-    flat = np.asarray(strength).ravel()
-    voxels = np.flatnonzero(flat)
-    if voxels.size == 0:
-        raise InputError("There is no activity, so there is no dose to compute.")
+    require_strength(strength, shape)
     if not spectrum.total_yield > 0.0:
         raise InputError("There are no particles to follow: the spectrum is empty.")
+    flat = np.asarray(strength).ravel()
+    voxels = np.flatnonzero(flat)
     cumulative = np.cumsum(flat[voxels], dtype=np.float64)
     cumulative /= cumulative[-1]
     guide = np.searchsorted(cumulative, np.arange(voxels.size) / voxels.size, side="right")
@@ -124,6 +115,20 @@ def source_arrays(strength: NDArray[Any], shape: tuple[int, ...], spectrum: Spec
         voxels, cumulative, np.minimum(guide, voxels.size - 1).astype(np.int64),
         np.ascontiguousarray(spectrum.low_mev, float), np.ascontiguousarray(spectrum.width_mev, float), threshold, alias,
     )  # fmt: skip
+
+
+def require_strength(strength: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse a source of another shape, or one that is not finite, negative or zero everywhere."""
+    if strength.shape != tuple(shape):
+        raise GridError(f"The source has shape {strength.shape}, the scene {tuple(shape)}.")
+    if not np.all(np.isfinite(strength)):
+        raise InputError(f"The source is not finite in {np.count_nonzero(~np.isfinite(strength))} voxels.")
+    if float(strength.min(initial=0.0)) < 0.0:
+        raise InputError(
+            f"The source is negative in {np.count_nonzero(strength < 0)} voxels; expected 0 or more everywhere."
+        )
+    if not np.any(strength):
+        raise InputError("There is no activity, so there is no dose to compute.")
 
 
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -17,6 +17,12 @@ FIXED_POINT: Final = float(2**34)
 
 
 @njit(cache=True, inline="always")
+def floored(value):
+    """Greatest whole number that is not above a value."""
+    return math.floor(value)
+
+
+@njit(cache=True, inline="always")
 def deposit(tally, slot, energy):
     """Count energy [MeV] in a slot; slot -1 is the last one."""
     tally[slot] += math.floor(energy * FIXED_POINT + 0.5)

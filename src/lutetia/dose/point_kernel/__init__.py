@@ -10,8 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.dose.energies import decay_energy
-from lutetia.dose.montecarlo.tables import CUTOFF_MEV
+from lutetia.dose.energies import TRAVELLING_MEV, decay_energy
 from lutetia.dose.point_kernel.columns import (
     electron_column,
     electron_range_g_per_cm2,
@@ -104,7 +103,7 @@ def soft_photon_energy_within(nuclide: str, medium: str = "water") -> Cumulative
     They are absorbed where they first interact; those below 1 keV, whose way is under 3 um, where they are emitted.
     """
     lines = emissions(nuclide).photons
-    soft = lines.energy_mev < CUTOFF_MEV
+    soft = lines.energy_mev < TRAVELLING_MEV
     radii = np.r_[0.0, np.geomspace(1e-4, LONGEST_SOFT_CM, N_RADII)]
     total = np.zeros_like(radii)
     for energy, probability in zip(lines.energy_mev[soft], lines.yield_per_decay[soft], strict=True):

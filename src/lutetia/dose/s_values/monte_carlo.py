@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutetia.devices import Device
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.nuclide import NuclideDeposits, nuclide_deposits
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
@@ -58,6 +59,7 @@ def s_coefficients(
     charged_mev: Mapping[str, float] | None = None,
     most_histories: int = MOST_HISTORIES,
     second: Second | None = None,
+    device: Device = "cpu",
 ) -> ComputedSCoefficients:
     r"""S coefficients from one source to targets, all radiation of the nuclide, progeny not included.
 
@@ -78,6 +80,7 @@ def s_coefficients(
         for structure below the voxels (active marrow in spongiosa). [MeV]
     most_histories : particles followed at most, of photons and of electrons
     second : tallies for kerma in another tissue, of ``kerma_slots``
+    device : "cpu", or "cuda" for a GPU
 
     Raises
     ------
@@ -96,6 +99,7 @@ def s_coefficients(
         seed=seed,
         most_histories=most_histories,
         second=second,
+        device=device,
     )
     soft = _soft_photon_energy(found, nuclide)
     given = dict(charged_mev or {})

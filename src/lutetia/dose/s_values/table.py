@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -21,11 +21,13 @@ from lutetia.dose.s_values.coefficients import SCoefficient
 from lutetia.dose.s_values.marrow import MarrowSite
 from lutetia.errors import InputError, MissingDataError
 
-FOLDERS: Final[Mapping[str, str]] = {
-    "male": "specific_absorbed_fractions_male",
-    "female": "specific_absorbed_fractions_female",
+Body = Literal["icrp110", "stylised"]
+FOLDERS: Final[Mapping[tuple[str, str], str]] = {
+    (body, sex): f"specific_absorbed_fractions_{body}_{sex}"
+    for body in get_args(Body)
+    for sex in ("male", "female")
 }
-"""Folder under dose/data of each sex."""
+"""Folder under dose/data of each phantom."""
 FIXED_COLUMNS: Final = ("source", "target", "target_mass_g", "limit_per_kg", "quantity")
 RED_MARROW: Final = "red marrow"
 
@@ -141,23 +143,30 @@ def read_table(folder: Path | Traversable) -> AbsorbedFractionTable:
 
 
 @lru_cache(maxsize=2)
-def shipped_table(sex: str) -> AbsorbedFractionTable:
+def shipped_table(sex: str, body: str = "icrp110") -> AbsorbedFractionTable:
     """The table that comes with Lutetia for an adult.
+
+    Parameters
+    ----------
+    sex : "male" or "female"
+    body : "icrp110", the phantoms of ICRP Publication 110, or "stylised"
 
     Raises
     ------
     InputError
-        Another sex than male or female.
+        Another sex or body.
     MissingDataError
         This installation has no table.
     """
-    if sex not in FOLDERS:
-        raise InputError(f"Sex {sex!r}; the tables are for 'male' and 'female'.")
-    folder = files("lutetia.dose") / "data" / FOLDERS[sex]
+    if (body, sex) not in FOLDERS:
+        raise InputError(
+            f"Sex {sex!r} of {body!r}; the tables are for 'male' and 'female' of 'icrp110' and 'stylised'."
+        )
+    folder = files("lutetia.dose") / "data" / FOLDERS[body, sex]
     if not folder.is_dir():
         raise MissingDataError(
-            f"This installation has no table of specific absorbed fractions for the {sex} phantom; "
-            "compute with --phantom ARCHIVE.zip."
+            f"This installation has no table of specific absorbed fractions for the {sex} phantom ({body}); "
+            "compute with --phantom ARCHIVE.zip, or --phantom stylised."
         )
     return read_table(folder)
 

@@ -81,7 +81,7 @@ def electrons_of(material: Material) -> Electrons:
             names = ("z_over_a", "mean_excitation_ev", "c", "x0", "x1", "a", "k")
             return Electrons(**{name: float(row[name]) for name in names})
     known = atoms()
-    missing = sorted(set(material.mass_fractions) - set(known))
+    missing = sorted(set(material.mass_fractions) - (set(known) & set(_excitation_ev("element_ev"))))
     if missing:
         raise MissingDataError(f"No electron data for {', '.join(missing)} in {material.name!r}.")
     z_over_a = sum(w * known[s][0] / known[s][1] for s, w in material.mass_fractions.items())
@@ -89,11 +89,15 @@ def electrons_of(material: Material) -> Electrons:
     return _general(material.density_g_per_ml, z_over_a, excitation)
 
 
+def _excitation_ev(column: str) -> dict[str, float]:
+    """I values of elements."""
+    return {row["symbol"]: float(row[column]) for row in read_table("icru_37", "mean_excitation.csv")}
+
+
 def _bragg_ev(material: Material, z_over_a: float) -> float:
     gas = material.density_g_per_ml < GAS_G_PER_ML or len(material.mass_fractions) == 1
     column = "element_ev" if gas else "condensed_ev"
-    table = {row["symbol"]: float(row[column]) for row in read_table("icru_37", "mean_excitation.csv")}
-    known = atoms()
+    table, known = _excitation_ev(column), atoms()
     logs = sum(w * known[s][0] / known[s][1] * np.log(table[s]) for s, w in material.mass_fractions.items())
     return float(np.exp(logs / z_over_a))
 

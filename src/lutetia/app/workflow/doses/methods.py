@@ -83,6 +83,7 @@ def compute_methods(
         )
         if isinstance(run, MethodDoses):
             found["montecarlo"], chosen = run, "montecarlo"
+            warnings.extend(run.warnings)
             reason = "asked for" if wanted == "montecarlo" else "the default, and it fits the time allowed"
         else:
             reason = run

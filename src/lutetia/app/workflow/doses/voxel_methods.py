@@ -32,6 +32,7 @@ class MethodDoses:
     statistical_gy : region -> standard uncertainty of the method's own statistics, empty where there are none
     voxels : absorbed dose of every voxel, None where the method has no map
     record : for provenance
+    warnings : what the user should know of its doses
     """
 
     name: MethodName
@@ -40,6 +41,7 @@ class MethodDoses:
     statistical_gy: Mapping[str, float] = field(default_factory=dict)
     voxels: Volume | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

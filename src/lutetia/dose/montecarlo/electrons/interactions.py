@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
 from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, uniform
 
@@ -96,20 +94,40 @@ def collision_cosines(energy, transfer):
 
 
 @kernel
+def highest(values):
+    """Greatest of some values."""
+    most = values[0]
+    for i in range(1, values.size):
+        most = max(most, values[i])
+    return most
+
+
+@kernel
+def below(values, wanted):
+    """Lower index of the interval of increasing values that holds the wanted one."""
+    low, high = 0, values.size - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@kernel
 def photon_energy(energy, least, spectrum, shares, state):
     """Energy of a bremsstrahlung photon above ``least``: (energy, state), by rejection from 1 / k.
 
     ``spectrum`` is k dn/dk at the ``shares`` of the electron's energy, in any unit.
     """
-    most = 0.0
-    for i in range(spectrum.size):
-        most = max(most, spectrum[i])
+    most = highest(spectrum)
     log_span = math.log(energy / least)
     while True:
         state = advanced(state)
         k = least * math.exp(uniform(state) * log_span)
         share = min(k / energy, 1.0)
-        i = min(max(np.searchsorted(shares, share) - 1, 0), shares.size - 2)
+        i = below(shares, share)
         f = (share - shares[i]) / (shares[i + 1] - shares[i])
         state = advanced(state)
         if uniform(state) * most <= spectrum[i] + f * (spectrum[i + 1] - spectrum[i]):

@@ -24,7 +24,7 @@ from lutetia.dose.montecarlo.electrons.tables import (
     TRUNCATION,
 )
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
-from lutetia.dose.montecarlo.stack import deposit, slot_of
+from lutetia.dose.montecarlo.stack import deposit, floored, slot_of
 from lutetia.physics.transport import GOLDEN, MIX_1, MIX_2, advanced, uniform
 
 WENT, STOPPED, ESCAPED, MET, VANISHED = 0, 1, 2, 3, 4
@@ -100,7 +100,7 @@ def cell_of(position, geometry):
     """Cell (x, y, z) of a point; -1 first if it is outside, upper faces included."""
     x, y, z = position
     size, shape = geometry[3], geometry[0].shape
-    ix, iy, iz = math.floor(x / size[0]), math.floor(y / size[1]), math.floor(z / size[2])
+    ix, iy, iz = floored(x / size[0]), floored(y / size[1]), floored(z / size[2])
     ix = ix - 1 if x == shape[2] * size[0] else ix
     iy = iy - 1 if y == shape[1] * size[1] else iy
     iz = iz - 1 if z == shape[0] * size[2] else iz

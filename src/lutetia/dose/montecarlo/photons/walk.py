@@ -5,7 +5,7 @@ from typing import Final
 
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
 from lutetia.dose.montecarlo.photons.interactions import interact, table_place
-from lutetia.dose.montecarlo.stack import deposit
+from lutetia.dose.montecarlo.stack import deposit, floored
 from lutetia.physics.transport import advanced, uniform
 
 NEVER: Final = 1e30
@@ -25,6 +25,12 @@ def crossings(x, u, index, edge):
 def inside(ix, iy, iz, density):
     """Whether a voxel is on the grid."""
     return 0 <= ix < density.shape[2] and 0 <= iy < density.shape[1] and 0 <= iz < density.shape[0]
+
+
+@inlined
+def flattened(geometry):
+    """Density, material and slot of the voxels one after the other."""
+    return geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1)
 
 
 @inlined
@@ -114,10 +120,10 @@ def walk_photon(energy, x, y, z, u, v, w, state, geometry, tables, tally, stack,
     """
     cell = geometry[3]
     scale, coefficients = tables[0], tables[1]
-    ix, iy, iz = math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2])
+    ix, iy, iz = floored(x / cell[0]), floored(y / cell[1]), floored(z / cell[2])
     if not inside(ix, iy, iz, geometry[0]):
         return state, energy
-    voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
+    voxels = flattened(geometry)
     while energy >= scale[2]:
         i, f = table_place(energy, scale, coefficients.shape[1])
         state = advanced(state)

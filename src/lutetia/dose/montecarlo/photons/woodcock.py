@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
 from lutetia.dose.montecarlo.photons.interactions import interact, table_place
 from lutetia.dose.montecarlo.photons.tables import TOTAL, PhotonTables
-from lutetia.dose.montecarlo.photons.walk import crossings, inside, slot_at
+from lutetia.dose.montecarlo.photons.walk import crossings, flattened, inside, slot_at
 from lutetia.dose.montecarlo.scene import Geometry
-from lutetia.dose.montecarlo.stack import deposit
+from lutetia.dose.montecarlo.stack import deposit, floored
 from lutetia.physics.transport import advanced, uniform
 
 LEAST_SHIFT: Final = 3
@@ -124,10 +124,10 @@ def _walk(energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stac
     """Follow one photon, scoring what every tentative collision is expected to give or what each interaction gave."""
     shape, cell = geometry[0].shape, geometry[3]
     scale, coefficients = tables[0], tables[1]
-    voxel = (math.floor(x / cell[0]), math.floor(y / cell[1]), math.floor(z / cell[2]))
+    voxel = (floored(x / cell[0]), floored(y / cell[1]), floored(z / cell[2]))
     if not inside(voxel[0], voxel[1], voxel[2], geometry[0]):
         return state, energy
-    voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
+    voxels = flattened(geometry)
     while energy >= scale[2]:
         i, f = table_place(energy, scale, coefficients.shape[1])
         ray = (x, y, z), (u, v, w)

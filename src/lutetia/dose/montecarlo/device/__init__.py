@@ -1,0 +1,1 @@
+"""Histories on a CUDA device: the functions of the processor, compiled for it."""
