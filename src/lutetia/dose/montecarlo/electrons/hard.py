@@ -112,7 +112,7 @@ def energy_of_emission(rows, which, m, emitted):
         else:
             low = middle
     below = float(rows[which, m, low, EMITTED])
-    span = rows[which, m, high, EMITTED] - below
+    span = float(rows[which, m, high, EMITTED]) - below
     t = low + ((emitted - below) / span if span > 0.0 else 0.0)
     return np.int64(BIT_BASE + t * BITS_PER_PLACE).view(np.float64)
 

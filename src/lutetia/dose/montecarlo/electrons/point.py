@@ -38,7 +38,9 @@ def _score(position, energy, edges, shells):
 
 
 @kernel
-def _leg(strength, energy, position, direction, optical, middle, spread, s, tables, edges, shells, stack, count):
+def _leg(
+    strength, energy, position, direction, optical, middle, spread, curl, s, tables, edges, shells, stack, count
+):
     """Fly until the strength is used up; as ``walk.leg`` in one medium, scored by distance from the origin."""
     rows = tables[0]
     while True:
@@ -49,10 +51,11 @@ def _leg(strength, energy, position, direction, optical, middle, spread, s, tabl
         x, y, z = position
         u, v, w = direction
         s = advanced(s)
-        where = path * uniform(s)
+        way = path / curl
+        where = way * uniform(s)
         loss = min(path * power, energy)
         _score((x + u * where, y + v * where, z + w * where), loss, edges, shells)
-        position = (x + u * path, y + v * path, z + w * path)
+        position = (x + u * way, y + v * way, z + w * way)
         energy, strength, optical = energy - loss, strength - path * transport, max(optical - path * majorant, 0.0)
         if status != MET:
             return energy, position, direction, optical, middle, s
@@ -75,15 +78,15 @@ def _follow(energy, position, direction, state, tables, edges, shells, stack, co
     while energy > tables[3][CUTOFF]:
         step += 1
         s = advanced(substream(state, step))
-        strength, rest, cosine, toward, aside, spread, middle, s = drawn(0, 0, energy, s, tables)
+        strength, rest, cosine, toward, aside, spread, curl, middle, s = drawn(0, 0, energy, s, tables)
         energy, position, direction, optical, middle, s = _leg(
-            strength, energy, position, direction, optical, middle, spread, s, tables, edges, shells, stack, count
-        )
+            strength, energy, position, direction, optical, middle, spread, curl, s, tables, edges, shells, stack, count,
+        )  # fmt: skip
         if energy > tables[3][CUTOFF]:
             direction = rotated(direction, cosine, toward, aside)
             energy, position, direction, optical, middle, s = _leg(
-                rest, energy, position, direction, optical, middle, spread, s, tables, edges, shells, stack, count
-            )
+                rest, energy, position, direction, optical, middle, spread, curl, s, tables, edges, shells, stack, count,
+            )  # fmt: skip
     _score(position, energy, edges, shells)
     return advanced(advanced(state))
 

@@ -27,21 +27,20 @@ BIT_BASE: Final = int(np.float64(2.0**-10).view(np.int64))
 BITS_PER_PLACE: Final = 2**52 // PER_OCTAVE
 N_ENERGIES: Final = (int(np.float64(HIGHEST_MEV).view(np.int64)) - BIT_BASE) // BITS_PER_PLACE + 1
 """Energies of the grid: octaves from 2^-10 MeV cut evenly, so that the bits of a number hold its place in the grid."""
-GREATEST_STRENGTH: Final = 0.2
-"""Greatest first transport strength of one step: 1 - exp(-0.2) is the mean of 1 - cosine."""
-WITHIN_STEP: Final = (1.3, 1.2)
-"""Middle energy over the lowest, and highest energy over the middle one, that a step may have."""
+GREATEST_STRENGTH: Final = 0.25
+"""Greatest first transport strength of one step: 1 - exp(-0.25) is the mean of 1 - cosine."""
 LEAST_TRANSFER_MEV: Final = 0.001
 """No collision that transfers less is followed by itself."""
 
 (
     STOPPING, TRANSPORT, MAJORANT, HARD, COLLISIONS, PHOTONS, STRENGTH, SPREAD, SCALE, INVERSE_EXPONENT, TRUNCATION,
-    RANGE, EMITTED, MIDDLE,
-) = range(14)  # fmt: skip
+    RANGE, EMITTED, MIDDLE, CURL, LATER,
+) = range(16)  # fmt: skip
 """Columns of the rows: restricted stopping power [MeV cm2/g]; first transport [cm2/g]; hard events: greatest within
 a step, all, with electrons, photons (the rest annihilate) [cm2/g]; strength of a step; half width of its loss
 relative to the mean; its deflection (three); range [g/cm2]; photons emitted until stopped; energy in the middle of a
-step relative to that at its start. STOPPING, TRANSPORT and MAJORANT are asked for in the middle of a step."""
+step relative to that at its start; length of a step relative to that of its two straight parts; by how much its
+hinge comes later than the middle. STOPPING, TRANSPORT and MAJORANT are asked for in the middle of a step."""
 N_COLUMNS: Final = 16
 """All of one energy in single precision are one line of a cache."""
 CUTOFF, PHOTON_CUTOFF, HARD_SHARE, HARD_MOST, REJECT = range(5)
@@ -63,7 +62,7 @@ def electron_tables(
     *,
     cutoff_mev: float = 0.01,
     photon_cutoff_mev: float = 0.01,
-    loss_per_step: float = 0.12,
+    loss_per_step: float = 0.16,
     hard_share: float = 0.1,
     hard_most_mev: float = 0.05,
     range_rejection: bool = True,
@@ -155,12 +154,55 @@ def _steps(
     path = share * energy / halfway(row[:, STOPPING])
     row[:, STRENGTH] = path * halfway(first)
     row[:, SPREAD] = np.minimum(np.sqrt(3.0 * halfway(straggling) * path) / (share * energy), 0.95)
-    row[:, SCALE], row[:, INVERSE_EXPONENT], row[:, TRUNCATION] = pareto(row[:, STRENGTH], path * halfway(second))
-    row[:, MAJORANT] = _majorant(row[:, HARD], energy)
+    k1, row[:, CURL], row[:, LATER] = _bent(energy, share, row[:, STOPPING], first)
+    row[:, SCALE], row[:, INVERSE_EXPONENT], row[:, TRUNCATION] = pareto(k1, k1 * halfway(second) / halfway(first))
+    lowest = np.maximum(1.0 - share * (1.0 + row[:, SPREAD]), 0.5)
+    row[:, MAJORANT] = _majorant(row[:, HARD], energy, lowest / row[:, MIDDLE], 1.0 / row[:, MIDDLE])
 
 
-def _majorant(hard: NDArray[np.float64], energy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Greatest of the hard events within a step around its middle energy."""
-    first = np.maximum(np.searchsorted(energy, energy / WITHIN_STEP[0], side="right") - 1, 0)
-    last = np.minimum(np.searchsorted(energy, energy * WITHIN_STEP[1]), energy.size - 1)
+def _bent(
+    energy: NDArray[np.float64],
+    share: NDArray[np.float64],
+    stopping: NDArray[np.float64],
+    first: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    r"""First strength of steps, and two straight parts that lead as far as the many small deflections do.
+
+    The means of the displacement along the first and the last direction are :math:`Z_1 = \int e^{-K(s)} ds` and
+    :math:`Z_2 = \int e^{-(K - K(s))} ds` in a medium without borders (Lewis). Two straight parts of length
+    :math:`\lambda` in all, with the hinge at the share h of it, have :math:`\lambda (h + (1 - h) e^{-K})` and
+    :math:`\lambda (1 - h + h e^{-K})`; that gives :math:`\lambda` and h.
+
+    Returns
+    -------
+    K, 1 / lambda, c : (n,) each; q + c q (1 - q) with q uniform in [0, 1) has the mean h
+
+    References
+    ----------
+    Lewis HW. Multiple scattering in an infinite medium. Phys Rev 78 (1950) 526-529, doi:10.1103/PhysRev.78.526.
+    """
+    lost = np.linspace(0.0, 1.0, 33)[:, None] * share * energy
+    there = energy - lost
+    per_loss = 1.0 / np.interp(there, energy, stopping)
+    path = _running(per_loss, lost)
+    k = _running(per_loss * np.interp(there, energy, first), lost)
+    all_k, whole = k[-1], path[-1]
+    z1 = np.trapezoid(np.exp(-k), path, axis=0) / whole
+    z2 = np.trapezoid(np.exp(k - all_k), path, axis=0) / whole
+    straight = (z1 + z2) / (1.0 + np.exp(-all_k))
+    return all_k, 1.0 / straight, 3.0 * (z1 - z2) / (straight * -np.expm1(-all_k))
+
+
+def _running(values: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Integral from the first row to each one."""
+    parts = 0.5 * (values[1:] + values[:-1]) * np.diff(x, axis=0)
+    return np.concatenate([np.zeros_like(x[:1]), np.cumsum(parts, axis=0)])
+
+
+def _majorant(
+    hard: NDArray[np.float64], energy: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Greatest of the hard events within a step, of which the limits are relative to its middle energy."""
+    first = np.maximum(np.searchsorted(energy, energy * low, side="right") - 1, 0)
+    last = np.minimum(np.searchsorted(energy, energy * high), energy.size - 1)
     return np.array([hard[i : j + 1].max() for i, j in zip(first, last, strict=True)])
