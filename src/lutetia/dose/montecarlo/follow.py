@@ -11,9 +11,8 @@ from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.electrons.tables import Tables, electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, PhotonTables, photon_tables
-from lutetia.dose.montecarlo.photons.walk import walk_photon
+from lutetia.dose.montecarlo.photons.walk import packed, walk_photon
 from lutetia.dose.montecarlo.photons.woodcock import (
-    Blocks,
     block_majorants,
     walk_photon_analog,
     walk_photon_collision,
@@ -77,26 +76,13 @@ def popped(stack, count):
     return row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
 
 
-def block_arrays(blocks: Blocks) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Majorants of blocks in arrays alone: parallel loops take no tuples of integers."""
-    return blocks[0], np.array([*blocks[1], *blocks[2]])
-
-
-@njit(cache=True, inline="always")
-def as_blocks(arrays):
-    """What ``block_arrays`` took apart."""
-    majorant, n = arrays
-    return majorant, (n[0], n[1], n[2]), (n[3], n[4], n[5])
-
-
 @njit(cache=True, parallel=True)
 def _photons(
-    estimator, per_batch, first, seed, source, geometry, tables, arrays, second, tallies, emitted, escaped
+    estimator, per_batch, first, seed, source, geometry, tables, blocks, second, tallies, emitted, escaped
 ):
     """Photons whose electrons stay where they are set free; batch b scores into ``tallies[b]``."""
     for b in prange(tallies.shape[0]):
         stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
-        blocks = as_blocks(arrays)
         for h in range(per_batch):
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
@@ -123,10 +109,9 @@ def _photons(
 @njit(cache=True, parallel=True)
 def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tallies, emitted, escaped):
     """Particles with all their secondaries; photons score by track length unless ``analog``."""
-    photon_arrays, arrays, electron_arrays = tables
+    photon_geometry, photon_arrays, blocks, electron_arrays = tables
     for b in prange(tallies.shape[0]):
         stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
-        blocks = as_blocks(arrays)
         for h in range(per_batch):
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
@@ -139,11 +124,25 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     )
                 elif analog:
                     state, left = walk_photon_analog(
-                        energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1
+                        energy,
+                        x,
+                        y,
+                        z,
+                        u,
+                        v,
+                        w,
+                        state,
+                        photon_geometry,
+                        photon_arrays,
+                        blocks,
+                        tally,
+                        stack,
+                        count,
+                        1,
                     )
                 else:
                     state, left = walk_photon(
-                        energy, x, y, z, u, v, w, state, geometry, photon_arrays, tally, stack, count
+                        energy, x, y, z, u, v, w, state, photon_geometry, photon_arrays, tally, stack, count
                     )
                 escaped[b] += counted(left)
                 if count[0] == 0:
@@ -191,14 +190,15 @@ def follow_photons(
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
     tables = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
-    blocks = block_arrays(block_majorants(geometry, tables))
+    words = packed(geometry)
+    blocks = block_majorants(words, tables)
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
-    start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
+    start = (deposits.per_batch, first, np.uint64(seed), source)
     if estimator == "coupled":
         electrons = _electron_tables(scene.materials)
-        _coupled(PHOTON, True, *start, (tables.arrays, blocks, electrons), *counts)
+        _coupled(PHOTON, True, *start, geometry, (words, tables.arrays, blocks, electrons), *counts)
     else:
-        _photons(get_args(Estimator).index(estimator), *start, tables.arrays, blocks, second, *counts)
+        _photons(get_args(Estimator).index(estimator), *start, words, tables.arrays, blocks, second, *counts)
     return deposits
 
 
@@ -220,10 +220,10 @@ def follow_electrons(
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
     photons = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
-    electrons = _electron_tables(scene.materials)
+    electrons, words = _electron_tables(scene.materials), packed(geometry)
     _coupled(
         POSITRON if positrons else ELECTRON, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
-        (photons.arrays, block_arrays(block_majorants(geometry, photons)), electrons), deposits.tallies, deposits.emitted,
+        (words, photons.arrays, block_majorants(words, photons), electrons), deposits.tallies, deposits.emitted,
         deposits.escaped,
     )  # fmt: skip
     return deposits

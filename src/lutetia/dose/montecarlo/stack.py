@@ -1,6 +1,5 @@
 """Particles that wait their turn, and the tallies in fixed point that all of them score into."""
 
-import math
 from typing import Final
 
 from numba import njit
@@ -19,7 +18,7 @@ FIXED_POINT: Final = float(2**34)
 @njit(cache=True, inline="always")
 def deposit(tally, slot, energy):
     """Count energy [MeV] in a slot; slot -1 is the last one."""
-    tally[slot] += math.floor(energy * FIXED_POINT + 0.5)
+    tally[slot] += int(energy * FIXED_POINT + 0.5)  # energies are not negative: towards 0 is downwards
 
 
 @njit(cache=True, inline="always")

@@ -3,12 +3,32 @@
 import math
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
 from lutetia.dose.montecarlo.photons.interactions import interact, table_place
+from lutetia.dose.montecarlo.scene import Geometry
 from lutetia.dose.montecarlo.stack import deposit
 from lutetia.physics.transport import advanced, uniform
 
 NEVER: Final = 1e30
+MATERIAL_BITS: Final = 255
+"""Of a voxel's entry in the second array of a geometry, which is a material or, of ``packed``, more than that."""
+
+Packed = tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.int32], NDArray[np.float64]]
+
+
+def packed(geometry: Geometry) -> Packed:
+    """Geometry whose densities carry the material in their lowest 8 bits, so that one look-up finds both.
+
+    The second array is the first one's bits. A density changes by up to 2^-16 of it.
+    """
+    density, material, slot, cell = geometry
+    bits = density.view(np.uint32).astype(np.int64)
+    bits = ((bits - material + 128) & ~MATERIAL_BITS) | material
+    words = np.maximum(bits, material).astype(np.uint32)
+    return words.view(np.float32), words, slot, cell
 
 
 @inlined
@@ -53,7 +73,7 @@ def _fly(paths, energy, i, f, x, y, z, u, v, w, ix, iy, iz, voxels, shape, cell,
     done, last, total, absorbed = 0.0, -1, 0.0, 0.0
     while True:
         at = (iz * ny + iy) * nx + ix
-        m = material[at]
+        m = material[at] & MATERIAL_BITS
         if m != last:
             last = m
             total = (1.0 - f) * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]
@@ -87,7 +107,7 @@ def _stop(energy, at, voxels, coefficients, tally, second):
     slot = slot_at(voxels[2], at)
     deposit(tally, slot, energy)
     if second is not None:
-        own = coefficients[voxels[1][at], 0, 1]
+        own = coefficients[voxels[1][at] & MATERIAL_BITS, 0, 1]
         _score_second(second, tally, slot, energy, 0, 0.0, coefficients, 1.0 / own)
 
 
@@ -146,7 +166,7 @@ def walk_photon(energy, x, y, z, u, v, w, state, geometry, tables, tally, stack,
         if not met:
             return state, energy
         x, y, z = x + u * length, y + v * length, z + w * length
-        m = geometry[1][iz, iy, ix]
+        m = geometry[1][iz, iy, ix] & MATERIAL_BITS
         energy, _, u, v, w, state = interact(energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, False)
     at = (iz * geometry[0].shape[1] + iy) * geometry[0].shape[2] + ix
     _stop(energy, at, voxels, coefficients, tally, second)
