@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from lutetia.dose.montecarlo.deposits import Deposits
 from lutetia.dose.montecarlo.electrons.tables import Tables, electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
+from lutetia.dose.montecarlo.photons.bank import PHOTONS, WAITING, empty_bank, fly, judge, move, put, react
+from lutetia.dose.montecarlo.photons.compiled import kernel
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, PhotonTables, photon_tables
 from lutetia.dose.montecarlo.photons.walk import packed, walk_photon
 from lutetia.dose.montecarlo.photons.woodcock import (
     block_majorants,
     walk_photon_analog,
-    walk_photon_collision,
 )
 from lutetia.dose.montecarlo.scene import Geometry, Scene
 from lutetia.dose.montecarlo.source import (
@@ -92,10 +93,6 @@ def _photons(
                     state, left = walk_photon(
                         energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count, second
                     )
-                elif estimator == 1:
-                    state, left = walk_photon_collision(
-                        energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stack, count
-                    )
                 else:
                     state, left = walk_photon_analog(
                         energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stack, count, 0
@@ -104,6 +101,57 @@ def _photons(
                 if count[0] == 0:
                     break
                 _, energy, x, y, z, u, v, w = popped(stack, count)
+
+
+@kernel
+def _refilled(k, h, b, start, bank, geometry, tables, tally, emitted, escaped):
+    """Photon ``k`` of a bank anew: its own secondary, or the source's next; (whether there is one, histories begun)."""
+    per_batch, first, seed, source = start
+    states, stack, waiting = bank[3], bank[4], bank[5]
+    while True:
+        if waiting[k] > 0:
+            waiting[k] -= 1
+            row, state = k * WAITING + waiting[k], states[k]
+            energy, x, y, z = stack[row, 1], stack[row, 2], stack[row, 3], stack[row, 4]
+            u, v, w = stack[row, 5], stack[row, 6], stack[row, 7]
+        elif h < per_batch:
+            energy, x, y, z, u, v, w, state = begun(h, per_batch, first + b * per_batch + h, seed, source, geometry)
+            emitted[b] += counted(energy)
+            h += 1
+        else:
+            return False, h
+        inside, outside = put(bank, k, energy, x, y, z, u, v, w, state, geometry, tables, tally)
+        escaped[b] += counted(outside)
+        if inside:
+            return True, h
+
+
+@njit(cache=True)
+def _collision_batch(b, start, geometry, tables, blocks, tally, emitted, escaped):
+    """One batch of photons, in step with each other; each history's numbers are its own, so the order is no matter."""
+    bank, gone = empty_bank(), np.arange(PHOTONS)
+    n, h, lost = PHOTONS, 0, PHOTONS
+    while True:
+        for j in range(lost - 1, -1, -1):
+            k = gone[j]
+            escaped[b] += counted(bank[0][k, 0])
+            found, h = _refilled(k, h, b, start, bank, geometry, tables, tally, emitted, escaped)
+            if not found:
+                n -= 1
+                move(bank, n, k)
+        if n == 0:
+            return
+        fly(n, bank, geometry, blocks)
+        judge(n, bank, geometry, tables, tally)
+        lost = react(n, bank, geometry, tables, tally, gone)
+
+
+@njit(cache=True, parallel=True)
+def _collisions(per_batch, first, seed, source, geometry, tables, blocks, tallies, emitted, escaped):
+    """Photons that score at every tentative collision; batch b scores into ``tallies[b]``."""
+    for b in prange(tallies.shape[0]):
+        start = (per_batch, first, seed, source)
+        _collision_batch(b, start, geometry, tables, blocks, tallies[b], emitted, escaped)
 
 
 @njit(cache=True, parallel=True)
@@ -197,6 +245,8 @@ def follow_photons(
     if estimator == "coupled":
         electrons = _electron_tables(scene.materials)
         _coupled(PHOTON, True, *start, geometry, (words, tables.arrays, blocks, electrons), *counts)
+    elif estimator == "collision":
+        _collisions(*start, words, tables.arrays, blocks, *counts)
     else:
         _photons(get_args(Estimator).index(estimator), *start, words, tables.arrays, blocks, second, *counts)
     return deposits

@@ -22,7 +22,7 @@ LEVEL_BITS: Final = 3
 LEVELS: Final = 1 << LEVEL_BITS
 """More than the binary logarithm of ``MOST_BLOCKS``, a power of two."""
 REFERENCE_MEV: Final = 0.15
-COLLISION_PER_CROSSING: Final = 2.0
+COLLISION_PER_CROSSING: Final = 3.0
 """Time of a tentative collision over that of going from cell to cell, with which cells are chosen."""
 NUDGE_CM: Final = 1e-7
 """How far beyond the faces of cells and the grid a photon is taken, lest rounding leave it before them."""
@@ -134,41 +134,47 @@ def _face(voxel, shift, level, ahead, place, inverse):
 
 
 @inlined
-def _fly(energy, i, f, place, direction, state, voxels, shape, cell, coefficients, blocks, tally, expected):
-    """Straight on to the next interaction: (number of its voxel, -1 where there is none; length; state).
+def flown(i, place, direction, state, shape, cell, blocks):
+    """Straight on to the next tentative collision.
 
-    With ``expected`` every tentative collision scores what it would give to electrons on average.
+    Returns the number of its voxel (-1 where the photon is out of the grid), the path [cm], the inverse of the majorant
+    there [cm] and the state.
     """
-    density, material, slot = voxels
-    nz, ny, nx = shape
-    g = 1.0 - f
     px, u, per_u, on_x = _axis(place[0], direction[0], cell[0])
     py, v, per_v, on_y = _axis(place[1], direction[1], cell[1])
     pz, w, per_w, on_z = _axis(place[2], direction[2], cell[2])
     start, along, inverse, ahead = (px, py, pz), (u, v, w), (per_u, per_v, per_w), (on_x, on_y, on_z)
-    end = min((nx * on_x - px) * per_u, (ny * on_y - py) * per_v, (nz * on_z - pz) * per_w)
-    done = 0.0
+    end = min((shape[2] * on_x - px) * per_u, (shape[1] * on_y - py) * per_v, (shape[0] * on_z - pz) * per_w)
     paths, state = free_path(state)
+    done = 0.0
     while done < end:
         voxel = _voxel(done, start, along, shape)
         level, most = _cell(blocks, i >> COARSE_BITS, voxel)
         far = min(max(_face(voxel, blocks[2], level, ahead, start, inverse), done) + NUDGE_CM, end)
-        per_most = 1.0 / most
-        while most * (far - done) > paths:
+        if most * (far - done) > paths:
+            per_most = 1.0 / most
             done += paths * per_most
             ix, iy, iz = _voxel(done, start, along, shape)
-            at = (iz * ny + iy) * nx + ix
-            m, share = material[np.uintp(at)] & MATERIAL_BITS, density[np.uintp(at)] * per_most
-            if expected:
-                gained = g * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1]
-                deposit(tally, slot_at(slot, at), energy * share * gained)
-            state = advanced(state)
-            if uniform(state) < share * (g * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]):
-                return at, done, state
-            paths, state = free_path(state)
+            return (iz * shape[1] + iy) * shape[2] + ix, done, per_most, state
         paths -= most * (far - done)
         done = far
-    return -1, done, state
+    return -1, done, 0.0, state
+
+
+@inlined
+def judged(energy, at, i, f, per_most, state, voxels, coefficients, tally, expected):
+    """Whether a tentative collision is an interaction, and the state.
+
+    With ``expected`` it scores what it would give to electrons on average.
+    """
+    density, material, slot = voxels
+    g = 1.0 - f
+    m, share = material[np.uintp(at)] & MATERIAL_BITS, density[np.uintp(at)] * per_most
+    if expected:
+        gained = g * coefficients[m, i, 1] + f * coefficients[m, i + 1, 1]
+        deposit(tally, slot_at(slot, at), energy * share * gained)
+    state = advanced(state)
+    return uniform(state) < share * (g * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0]), state
 
 
 @kernel
@@ -181,18 +187,20 @@ def _walk(energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stac
         return state, energy
     at = (iz * shape[1] + iy) * shape[2] + ix
     voxels = (geometry[0].reshape(-1), geometry[1].reshape(-1), geometry[2].reshape(-1))
+    i, f = table_place(energy, scale, coefficients.shape[1])
     while energy >= scale[2]:
-        i, f = table_place(energy, scale, coefficients.shape[1])
-        at, length, state = _fly(
-            energy, i, f, (x, y, z), (u, v, w), state, voxels, shape, cell, coefficients, blocks, tally, expected
-        )
+        at, length, per_most, state = flown(i, (x, y, z), (u, v, w), state, shape, cell, blocks)
         if at < 0:
             return state, energy
         x, y, z = x + u * length, y + v * length, z + w * length
+        real, state = judged(energy, at, i, f, per_most, state, voxels, coefficients, tally, expected)
+        if not real:
+            continue
         m = voxels[1][at] & MATERIAL_BITS
         energy, absorbed, u, v, w, state = interact(
             energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, coupled
         )
+        i, f = table_place(energy, scale, coefficients.shape[1])
         if not expected:
             deposit(tally, slot_at(voxels[2], at), absorbed)
     deposit(tally, slot_at(voxels[2], at), energy)
