@@ -7,11 +7,10 @@ from numba import njit
 from lutetia.dose.montecarlo.electrons.tables import (
     COLLISIONS,
     HARD,
-    HIGHEST_MEV,
-    LOWEST_MEV,
     PHOTONS,
     RANGE,
     electron_tables,
+    energy_grid_mev,
 )
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
 from lutetia.dose.montecarlo.stack import DEPTH, FIELDS, FIXED_POINT, PHOTON
@@ -159,8 +158,8 @@ def test_some_positrons_annihilate_in_flight():
         )
         photons = stack[: count[0]][stack[: count[0], 0] == PHOTON]
         flown += not np.any(np.isclose(photons[:, 1], ELECTRON_REST_MEV, rtol=1e-12))
-    rows = tables[0][1, 0]
-    grid = np.geomspace(LOWEST_MEV, HIGHEST_MEV, rows.shape[0])
+    rows = tables[0][1, 0].astype(float)
+    grid = energy_grid_mev()
     rate = rows[:, HARD] - rows[:, COLLISIONS] - rows[:, PHOTONS]
     inside = (grid >= 0.01) & (grid <= 0.6)
     expected = np.trapezoid(rate[inside], rows[inside, RANGE])

@@ -40,8 +40,8 @@ def slot_of(geometry, ix, iy, iz):
 @njit(cache=True)
 def push(stack, count, kind, energy, x, y, z, u, v, w):
     """Leave a particle for later; ``count`` (1,) says how many wait."""
-    row = stack[count[0]]
-    row[0], row[1] = kind, energy
-    row[2], row[3], row[4] = x, y, z
-    row[5], row[6], row[7] = u, v, w
-    count[0] += 1
+    n = count[0]
+    stack[n, 0], stack[n, 1] = kind, energy
+    stack[n, 2], stack[n, 3], stack[n, 4] = x, y, z
+    stack[n, 5], stack[n, 6], stack[n, 7] = u, v, w
+    count[0] = n + 1

@@ -42,13 +42,7 @@ def flattened(geometry):
     return geometry[4]
 
 
-@device
-def borrowed(array):
-    """As ``electrons.borrowed``; nothing is counted on devices."""
-    return array
-
-
-ported: Final = Port(device, {"floored": floored, "deposit": deposit, "flattened": flattened, "borrowed": borrowed})
+ported: Final = Port(device, {"floored": floored, "deposit": deposit, "flattened": flattened})
 begun, counted, carried, popped = (ported(f) for f in (follow.begun, follow.counted, follow.carried, follow.popped))
 photon, electron = ported(walk_photon), ported(walk_electron)
 photon_by_collision, photon_analog = ported(walk_photon_collision), ported(walk_photon_analog)

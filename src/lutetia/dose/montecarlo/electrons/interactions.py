@@ -2,35 +2,51 @@
 
 import math
 
-from numba import njit
-
+from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
 from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, uniform
 
 
-@njit(cache=True)
+@inlined
 def deflection(scale, inverse_exponent, truncation, q):
     """Cosine of the deflection in a step, from a uniform number (see ``deflection.pareto``)."""
-    return 1.0 - min(scale * (math.exp(-inverse_exponent * math.log1p(-truncation * q)) - 1.0), 2.0)
+    return 1.0 - min(scale * (math.exp(-inverse_exponent * math.log(1.0 - truncation * q)) - 1.0), 2.0)
 
 
-@njit(cache=True)
-def rotated(direction, cosine, phi):
-    """Direction after a deflection of given cosine and azimuth [rad]."""
+@kernel
+def azimuth(state):
+    """Cosine and sine of an angle evenly drawn, and the state: a point in the unit disc at half of the angle."""
+    while True:
+        state = advanced(state)
+        x = 2.0 * uniform(state) - 1.0
+        state = advanced(state)
+        y = 2.0 * uniform(state) - 1.0
+        r2 = x * x + y * y
+        if 0.0 < r2 <= 1.0:
+            return (x * x - y * y) / r2, 2.0 * x * y / r2, state
+
+
+@inlined
+def rotated(direction, cosine, toward, aside):
+    """Direction after a deflection of given cosine, and of given cosine and sine of the azimuth.
+
+    References
+    ----------
+    Duff T, et al. Building an orthonormal basis, revisited. J Comput Graph Tech 6 (2017) 1-8.
+    """
     x, y, z = direction
     sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
-    c, s = sine * math.cos(phi), sine * math.sin(phi)
-    across2 = x * x + y * y
-    if across2 < 1e-18:
-        return c, s, cosine if z > 0 else -cosine
-    across = math.sqrt(across2)
-    nx = x * cosine + (x * z * c - y * s) / across
-    ny = y * cosine + (y * z * c + x * s) / across
-    nz = z * cosine - across * c
-    norm = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz)
+    c, s = sine * toward, sine * aside
+    sign = math.copysign(1.0, z)
+    a = -1.0 / (sign + z)
+    b = x * y * a
+    nx = x * cosine + (1.0 + sign * x * x * a) * c + b * s
+    ny = y * cosine + sign * b * c + (sign + y * y * a) * s
+    nz = z * cosine - sign * x * c - y * s
+    norm = 1.5 - 0.5 * (nx * nx + ny * ny + nz * nz)  # of a length that is 1 but for rounding
     return nx * norm, ny * norm, nz * norm
 
 
-@njit(cache=True)
+@kernel
 def moller_transfer(energy, least, state):
     """Energy that an electron gives to another one at rest, from ``least`` to half of its own: (transfer, state).
 
@@ -49,7 +65,7 @@ def moller_transfer(energy, least, state):
             return w, state
 
 
-@njit(cache=True)
+@kernel
 def bhabha_transfer(energy, least, state):
     """Energy that a positron gives to an electron at rest, from ``least`` to all of its own: (transfer, state)."""
     gamma = energy / ELECTRON_REST_MEV + 1.0
@@ -67,7 +83,7 @@ def bhabha_transfer(energy, least, state):
             return w, state
 
 
-@njit(cache=True)
+@kernel
 def collision_cosines(energy, transfer):
     """Cosines of the directions of the scattered and of the struck electron against the incoming one."""
     double = 2.0 * ELECTRON_REST_MEV
@@ -77,7 +93,7 @@ def collision_cosines(energy, transfer):
     return scattered, struck
 
 
-@njit(cache=True)
+@kernel
 def highest(values):
     """Greatest of some values."""
     most = values[0]
@@ -86,7 +102,7 @@ def highest(values):
     return most
 
 
-@njit(cache=True)
+@kernel
 def below(values, wanted):
     """Lower index of the interval of increasing values that holds the wanted one."""
     low, high = 0, values.size - 1
@@ -99,7 +115,7 @@ def below(values, wanted):
     return low
 
 
-@njit(cache=True)
+@kernel
 def photon_energy(energy, least, spectrum, shares, state):
     """Energy of a bremsstrahlung photon above ``least``: (energy, state), by rejection from 1 / k.
 
@@ -118,7 +134,7 @@ def photon_energy(energy, least, spectrum, shares, state):
             return min(k, energy), state
 
 
-@njit(cache=True)
+@kernel
 def photon_cosine(energy, state):
     """Cosine of a bremsstrahlung photon against its electron: a dipole at rest, seen moving: (cosine, state)."""
     gamma = energy / ELECTRON_REST_MEV + 1.0
@@ -131,7 +147,7 @@ def photon_cosine(energy, state):
             return (c + beta) / (1.0 + beta * c), state
 
 
-@njit(cache=True)
+@kernel
 def annihilated(energy, state):
     """Two photons of a positron annihilated in flight: (energy of one, its cosine, cosine of the other, state).
 

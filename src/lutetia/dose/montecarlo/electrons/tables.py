@@ -22,7 +22,11 @@ from lutetia.physics.stopping import csda_range_g_per_cm2, restricted_by_each_me
 
 LOWEST_MEV: Final = 0.001
 HIGHEST_MEV: Final = 5.0
-N_ENERGIES: Final = 257
+PER_OCTAVE: Final = 32
+BIT_BASE: Final = int(np.float64(2.0**-10).view(np.int64))
+BITS_PER_PLACE: Final = 2**52 // PER_OCTAVE
+N_ENERGIES: Final = (int(np.float64(HIGHEST_MEV).view(np.int64)) - BIT_BASE) // BITS_PER_PLACE + 1
+"""Energies of the grid: octaves from 2^-10 MeV cut evenly, so that the bits of a number hold its place in the grid."""
 GREATEST_STRENGTH: Final = 0.2
 """Greatest first transport strength of one step: 1 - exp(-0.2) is the mean of 1 - cosine."""
 WITHIN_STEP: Final = (1.3, 1.2)
@@ -32,19 +36,26 @@ LEAST_TRANSFER_MEV: Final = 0.001
 
 (
     STOPPING, TRANSPORT, MAJORANT, HARD, COLLISIONS, PHOTONS, STRENGTH, SPREAD, SCALE, INVERSE_EXPONENT, TRUNCATION,
-    RANGE, EMITTED, SHIFT,
+    RANGE, EMITTED, MIDDLE,
 ) = range(14)  # fmt: skip
 """Columns of the rows: restricted stopping power [MeV cm2/g]; first transport [cm2/g]; hard events: greatest within
 a step, all, with electrons, photons (the rest annihilate) [cm2/g]; strength of a step; half width of its loss
-relative to the mean; its deflection (three); range [g/cm2]; photons emitted until stopped; places down the grid from
-the start of a step to its middle. STOPPING, TRANSPORT and MAJORANT are asked for in the middle of a step."""
-N_COLUMNS: Final = 14
-LOG_LEAST, PER_LOG, CUTOFF, PHOTON_CUTOFF, HARD_SHARE, HARD_MOST, REJECT = range(7)
-"""Settings: log of the lowest energy, places per log energy, cut-offs [MeV], hard transfers as a share of the energy
+relative to the mean; its deflection (three); range [g/cm2]; photons emitted until stopped; energy in the middle of a
+step relative to that at its start. STOPPING, TRANSPORT and MAJORANT are asked for in the middle of a step."""
+N_COLUMNS: Final = 16
+"""All of one energy in single precision are one line of a cache."""
+CUTOFF, PHOTON_CUTOFF, HARD_SHARE, HARD_MOST, REJECT = range(5)
+"""Settings: cut-offs [MeV], hard transfers as a share of the energy
 and at most [MeV], whether ranges that end within the voxel are cut short (1) or not (0)."""
 
-Tables = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+Tables = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Rows (2, material, energy, column), photon spectra (2, material, energy, share), shares, settings; [0] electrons."""
+
+
+def energy_grid_mev() -> NDArray[np.float64]:
+    """Energies of the rows, the first one at the lower end of the data. (n,) [MeV]"""
+    bits = BIT_BASE + BITS_PER_PLACE * np.arange(N_ENERGIES, dtype=np.int64)
+    return np.maximum(bits.view(np.float64), LOWEST_MEV)
 
 
 def electron_tables(
@@ -84,19 +95,15 @@ def electron_tables(
             f"Cut-offs {cutoff_mev} and {photon_cutoff_mev} MeV, {loss_per_step} lost per step, {hard_share} in hard "
             f"collisions; expected at least {LOWEST_MEV} MeV and shares above 0, up to 0.3."
         )
-    energy = np.geomspace(LOWEST_MEV, HIGHEST_MEV, N_ENERGIES)
-    energy[[0, -1]] = LOWEST_MEV, HIGHEST_MEV
+    energy = energy_grid_mev()
     limit = np.maximum(np.minimum(hard_share * energy, hard_most_mev), LEAST_TRANSFER_MEV)
-    rows = np.zeros((2, len(materials), N_ENERGIES, N_COLUMNS))
+    rows = np.zeros((2, len(materials), N_ENERGIES, N_COLUMNS), np.float32)
     spectra = np.zeros((2, len(materials), N_ENERGIES, photon_shares().size))
     for kind in range(2):
         for m, material in enumerate(materials):
             rows[kind, m] = _rows(material, energy, limit, photon_cutoff_mev, loss_per_step, positron=kind == 1)
             spectra[kind, m] = scaled_spectrum_cm2_per_g(material, energy, positron=kind == 1)
-    per_log = (N_ENERGIES - 1) / np.log(HIGHEST_MEV / LOWEST_MEV)
-    settings = np.array(
-        [np.log(LOWEST_MEV), per_log, cutoff_mev, photon_cutoff_mev, hard_share, hard_most_mev, range_rejection]
-    )
+    settings = np.array([cutoff_mev, photon_cutoff_mev, hard_share, hard_most_mev, range_rejection], np.float64)
     return rows, spectra, photon_shares(), settings
 
 
@@ -140,21 +147,20 @@ def _steps(
     first, second = first + soft1, second + soft2
     row[:, TRANSPORT] = first
     share = np.minimum(loss, GREATEST_STRENGTH * row[:, STOPPING] / (first * energy))
-    row[:, SHIFT] = -np.log1p(-0.5 * share) * (energy.size - 1) / np.log(energy[-1] / energy[0])
-    middle = np.maximum(np.arange(energy.size) - row[:, SHIFT], 0.0)
+    row[:, MIDDLE] = 1.0 - 0.5 * share
 
     def halfway(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(np.interp(middle, np.arange(energy.size), values))
+        return np.asarray(np.interp(row[:, MIDDLE] * energy, energy, values))
 
     path = share * energy / halfway(row[:, STOPPING])
     row[:, STRENGTH] = path * halfway(first)
     row[:, SPREAD] = np.minimum(np.sqrt(3.0 * halfway(straggling) * path) / (share * energy), 0.95)
     row[:, SCALE], row[:, INVERSE_EXPONENT], row[:, TRUNCATION] = pareto(row[:, STRENGTH], path * halfway(second))
-    row[:, MAJORANT] = _majorant(row[:, HARD])
+    row[:, MAJORANT] = _majorant(row[:, HARD], energy)
 
 
-def _majorant(hard: NDArray[np.float64]) -> NDArray[np.float64]:
+def _majorant(hard: NDArray[np.float64], energy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Greatest of the hard events within a step around its middle energy."""
-    per_log = (N_ENERGIES - 1) / np.log(HIGHEST_MEV / LOWEST_MEV)
-    below, above = (int(np.ceil(np.log(ratio) * per_log)) for ratio in WITHIN_STEP)
-    return np.array([hard[max(i - below, 0) : i + above + 1].max() for i in range(hard.size)])
+    first = np.maximum(np.searchsorted(energy, energy / WITHIN_STEP[0], side="right") - 1, 0)
+    last = np.minimum(np.searchsorted(energy, energy * WITHIN_STEP[1]), energy.size - 1)
+    return np.array([hard[i : j + 1].max() for i, j in zip(first, last, strict=True)])

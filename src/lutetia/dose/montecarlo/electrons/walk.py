@@ -7,24 +7,24 @@ within a step. Collisions that transfer much energy and bremsstrahlung photons a
 
 import math
 
-from numba import njit, uint64
+from numba import uint64
 
-from lutetia.dose.montecarlo.electrons.borrowed import borrowed
-from lutetia.dose.montecarlo.electrons.hard import GONE, at, cell_of, event, place, settled_in, stays
-from lutetia.dose.montecarlo.electrons.interactions import deflection, rotated
+from lutetia.dose.montecarlo.electrons.hard import GONE, at, event, place, settled, stays
+from lutetia.dose.montecarlo.electrons.interactions import azimuth, deflection, rotated
 from lutetia.dose.montecarlo.electrons.tables import (
     CUTOFF,
     INVERSE_EXPONENT,
     MAJORANT,
+    MIDDLE,
     SCALE,
-    SHIFT,
     SPREAD,
     STOPPING,
     STRENGTH,
     TRANSPORT,
     TRUNCATION,
 )
-from lutetia.dose.montecarlo.stack import deposit, slot_of
+from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
+from lutetia.dose.montecarlo.stack import deposit, floored, slot_of
 from lutetia.physics.transport import GOLDEN, MIX_1, MIX_2, advanced, uniform
 
 WENT, STOPPED, ESCAPED, MET, VANISHED = 0, 1, 2, 3, 4
@@ -32,7 +32,7 @@ WENT, STOPPED, ESCAPED, MET, VANISHED = 0, 1, 2, 3, 4
 FAR = 1e300
 
 
-@njit(cache=True)
+@inlined
 def substream(state, n):
     """State of the n-th step of a particle: steps draw alike however much was drawn in those before."""
     z = state + uint64(n) * GOLDEN
@@ -42,7 +42,7 @@ def substream(state, n):
     return z if z != uint64(0) else GOLDEN
 
 
-@njit(cache=True)
+@kernel
 def walk_electron(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """Follow one electron (kind -1) or positron (+1) until it stops or leaves the grid.
 
@@ -61,50 +61,31 @@ def walk_electron(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally
     -------
     state, escaped kinetic energy [MeV]
     """
-    geometry = (borrowed(geometry[0]), borrowed(geometry[1]), borrowed(geometry[2]), borrowed(geometry[3]))
-    tables = (borrowed(tables[0]), borrowed(tables[1]), borrowed(tables[2]), borrowed(tables[3]))
-    return followed(
-        kind,
-        energy,
-        (x, y, z),
-        (u, v, w),
-        state,
-        geometry,
-        tables,
-        borrowed(tally),
-        borrowed(stack),
-        borrowed(count),
-    )
-
-
-@njit(cache=True)
-def followed(kind, energy, position, direction, state, geometry, tables, tally, stack, count):
-    """As ``walk_electron``, with the place and the direction as tuples."""
     after = advanced(advanced(state))
     which = 1 if kind > 0.0 else 0
+    position, direction = (x, y, z), (u, v, w)
     cell = cell_of(position, geometry)
     if cell[0] < 0:
         return after, energy
     optical = -math.log(1.0 - uniform(advanced(substream(state, 0))))
-    pending = 0.0
-    step = 0
+    pending, step = 0.0, 0
     while True:
         step += 1
         s = advanced(substream(state, step))
-        if stays(which, energy, position, cell, geometry, tables):
-            settled_in(which, energy, position, cell, pending, s, geometry, tables, tally, stack, count)
+        m, near = geometry[1][cell[2], cell[1], cell[0]], nearest(position, cell, geometry[3])
+        if stays(which, m, energy, near * geometry[0][cell[2], cell[1], cell[0]], tables):
+            pending += settled(which, m, energy, position, s, tables, stack, count)
+            deposit(tally, slot_of(geometry, cell[0], cell[1], cell[2]), pending)
             return after, 0.0
-        strength, hinge, cosine, phi, spread, t, s = drawn(
-            which, geometry[1][cell[2], cell[1], cell[0]], energy, s, tables
-        )
-        status, energy, position, direction, cell, optical, t, s, pending = leg(
-            strength * hinge, which, energy, position, direction, cell, optical, t, spread, s, pending,
-            geometry, tables, tally, stack, count,
-        )  # fmt: skip
-        if status == WENT:
-            direction = rotated(direction, cosine, phi)
-            status, energy, position, direction, cell, optical, t, s, pending = leg(
-                strength * (1.0 - hinge), which, energy, position, direction, cell, optical, t, spread, s, pending,
+        strength, rest, cosine, toward, aside, spread, middle, s = drawn(which, m, energy, s, tables)
+        status = WENT
+        for half in range(2):
+            if half == 1:
+                if status != WENT:
+                    break
+                direction, strength = rotated(direction, cosine, toward, aside), rest
+            status, energy, position, direction, cell, near, optical, middle, s, pending = leg(
+                strength, which, energy, position, direction, cell, near, optical, middle, spread, s, pending,
                 geometry, tables, tally, stack, count,
             )  # fmt: skip
         if status == ESCAPED:
@@ -114,96 +95,143 @@ def followed(kind, energy, position, direction, state, geometry, tables, tally, 
             return after, 0.0
 
 
-@njit(cache=True)
+@inlined
+def cell_of(position, geometry):
+    """Cell (x, y, z) of a point; -1 first if it is outside, upper faces included."""
+    x, y, z = position
+    size, shape = geometry[3], geometry[0].shape
+    ix, iy, iz = floored(x / size[0]), floored(y / size[1]), floored(z / size[2])
+    ix = ix - 1 if x == shape[2] * size[0] else ix
+    iy = iy - 1 if y == shape[1] * size[1] else iy
+    iz = iz - 1 if z == shape[0] * size[2] else iz
+    inside = 0 <= ix < shape[2] and 0 <= iy < shape[1] and 0 <= iz < shape[0]
+    return (ix, iy, iz) if inside else (-1, -1, -1)
+
+
+@inlined
+def nearest(position, cell, size):
+    """Distance to the nearest face of a voxel. [cm]"""
+    x, y, z = position
+    dx, dy, dz = x - cell[0] * size[0], y - cell[1] * size[1], z - cell[2] * size[2]
+    return min(min(dx, size[0] - dx), min(dy, size[1] - dy), min(dz, size[2] - dz))
+
+
+@kernel
 def drawn(which, m, energy, s, tables):
-    """What one step is to be: strength, share before the hinge, deflection, spread of the loss, middle of the energy."""
+    """What one step is to be: strength before and after the hinge, deflection, spread of the loss, energy halfway."""
     rows = tables[0]
-    t = place(energy, tables[3])
-    hinge = uniform(s)
+    i, f = place(energy)
+    before = at(rows, which, m, i, f, STRENGTH)
+    after = before * uniform(s)
     s = advanced(s)
-    scale, inverse = at(rows, which, m, t, SCALE), at(rows, which, m, t, INVERSE_EXPONENT)
-    cosine = deflection(scale, inverse, at(rows, which, m, t, TRUNCATION), uniform(s))
+    scale, inverse = at(rows, which, m, i, f, SCALE), at(rows, which, m, i, f, INVERSE_EXPONENT)
+    cosine = deflection(scale, inverse, at(rows, which, m, i, f, TRUNCATION), uniform(s))
     s = advanced(s)
-    phi = 2.0 * math.pi * uniform(s)
-    s = advanced(s)
-    spread = 1.0 + at(rows, which, m, t, SPREAD) * (2.0 * uniform(s) - 1.0)
-    middle = max(t - at(rows, which, m, t, SHIFT), 0.0)
-    return at(rows, which, m, t, STRENGTH), hinge, cosine, phi, spread, middle, s
+    spread = 1.0 + at(rows, which, m, i, f, SPREAD) * (2.0 * uniform(s) - 1.0)
+    toward, aside, s = azimuth(s)
+    middle = energy * at(rows, which, m, i, f, MIDDLE)
+    return before - after, after, cosine, toward, aside, spread, middle, s
 
 
-@njit(cache=True)
-def leg(strength, which, energy, position, direction, cell, optical, t, spread, s, pending, geometry, tables, tally,
-        stack, count):  # fmt: skip
+@kernel
+def leg(
+    strength, which, energy, position, direction, cell, near, optical, middle, spread, s, pending, geometry, tables,
+    tally, stack, count,
+):  # fmt: skip
     """Fly until the transport strength is used up, with the hard events on the way.
 
     Returns
     -------
-    status (WENT, STOPPED or ESCAPED), energy, position, direction, cell, optical depth left to the next event, place
-    in the energy grid, state, energy not scored yet
+    status, energy, position, direction, cell, distance to the nearest face (a lower bound) [cm], optical depth left to
+    the next event, energy halfway, state, energy not scored yet
     """
+    rows = tables[0]
     while True:
-        status, strength, energy, position, cell, optical, pending = fly(
-            strength, which, energy, position, direction, cell, optical, t, spread, pending, geometry, tables, tally
-        )
+        status, strength, energy, position, cell, near, optical, pending = fly(
+            strength, which, energy, position, direction, cell, near, optical, middle, spread, pending, geometry, rows,
+            tally,
+        )  # fmt: skip
         if status != MET:
-            return status, energy, position, direction, cell, optical, t, s, pending
-        left, direction, s, pending = event(
-            which, energy, position, direction, cell, t, s, pending, geometry, tables, tally, stack, count
-        )
+            return status, energy, position, direction, cell, near, optical, middle, s, pending
+        m, rho = geometry[1][cell[2], cell[1], cell[0]], geometry[0][cell[2], cell[1], cell[0]]
+        i, f = place(middle)
+        left, direction, s, here = event(
+            which, m, energy, position, direction, rho * nearest(position, cell, geometry[3]),
+            at(rows, which, m, i, f, MAJORANT), s, tables, stack, count,
+        )  # fmt: skip
+        pending += here
         if left == GONE:
-            return VANISHED, 0.0, position, direction, cell, optical, t, s, pending
+            return VANISHED, 0.0, position, direction, cell, near, optical, middle, s, pending
         s = advanced(s)
         optical = -math.log(1.0 - uniform(s))
-        if left != energy:
-            t = place(left, tables[3])
+        middle = left if left != energy else middle
         energy = left
         if energy <= tables[3][CUTOFF]:
-            return STOPPED, energy, position, direction, cell, optical, t, s, pending
+            return STOPPED, energy, position, direction, cell, near, optical, middle, s, pending
 
 
-@njit(cache=True)
-def fly(strength, which, energy, position, direction, cell, optical, t, spread, pending, geometry, tables, tally):
+@kernel
+def fly(
+    strength,
+    which,
+    energy,
+    position,
+    direction,
+    cell,
+    near,
+    optical,
+    middle,
+    spread,
+    pending,
+    geometry,
+    rows,
+    tally,
+):
     """Straight on through the voxels until the strength or the optical depth is used up, or something ends it."""
-    density, material, _, size = geometry
-    u, v, w = direction
     x, y, z = position
+    u, v, w = direction
     ix, iy, iz = cell
+    size = geometry[3]
+    i, f = place(middle)
     while True:
-        rows, m = tables[0], material[iz, iy, ix]
-        rho = density[iz, iy, ix]
-        tx, ty, tz = to_face(x, u, ix, size[0]), to_face(y, v, iy, size[1]), to_face(z, w, iz, size[2])
-        face = max(min(tx, ty, tz), 0.0)
-        transport, majorant = at(rows, which, m, t, TRANSPORT), at(rows, which, m, t, MAJORANT)
-        power = at(rows, which, m, t, STOPPING) * spread
-        to_hinge = strength / transport
-        to_event = optical / majorant if majorant > 0.0 else FAR
-        path = min(to_hinge, to_event, energy / power)
-        crosses = path >= face * rho
-        path, far = (face * rho, face) if crosses else (path, path / rho)
-        loss = min(path * power, energy)
-        energy, pending = energy - loss, pending + loss
+        m, rho = geometry[1][iz, iy, ix], float(geometry[0][iz, iy, ix])
+        transport, majorant = at(rows, which, m, i, f, TRANSPORT), at(rows, which, m, i, f, MAJORANT)
+        power = at(rows, which, m, i, f, STOPPING) * spread
+        status, path = ending(strength, transport, optical, majorant, energy, power)
+        if path >= near * rho:
+            tx, ty, tz = to_face(x, u, ix, size[0]), to_face(y, v, iy, size[1]), to_face(z, w, iz, size[2])
+            face = max(min(tx, ty, tz), 0.0)
+            if path >= face * rho:
+                loss = min(face * rho * power, energy)
+                energy, strength = energy - loss, max(strength - face * rho * transport, 0.0)
+                optical = max(optical - face * rho * majorant, 0.0)
+                x, y, z, near = x + u * face, y + v * face, z + w * face, 0.0
+                deposit(tally, slot_of(geometry, ix, iy, iz), pending + loss)
+                pending = 0.0
+                ix, iy, iz = neighbour(ix, iy, iz, u, v, w, tx, ty, tz)
+                if outside(ix, iy, iz, geometry[0].shape):
+                    return ESCAPED, strength, energy, (x, y, z), (ix, iy, iz), near, optical, pending
+                if energy <= 0.0:
+                    return STOPPED, strength, energy, (x, y, z), (ix, iy, iz), near, optical, pending
+                continue
+        far, loss = path / rho, min(path * power, energy)
         strength, optical = max(strength - path * transport, 0.0), max(optical - path * majorant, 0.0)
-        x, y, z = x + u * far, y + v * far, z + w * far
-        if not crosses:
-            return ending(path, to_hinge, to_event), strength, energy, (x, y, z), (ix, iy, iz), optical, pending
-        deposit(tally, slot_of(geometry, ix, iy, iz), pending)
-        pending = 0.0
-        ix, iy, iz = neighbour(ix, iy, iz, u, v, w, tx, ty, tz)
-        if outside(ix, iy, iz, density.shape):
-            return ESCAPED, strength, energy, (x, y, z), (ix, iy, iz), optical, pending
-        if energy <= 0.0:
-            return STOPPED, strength, energy, (x, y, z), (ix, iy, iz), optical, pending
+        place_then = (x + u * far, y + v * far, z + w * far)
+        return status, strength, energy - loss, place_then, (ix, iy, iz), near - far, optical, pending + loss
 
 
-@njit(cache=True)
-def ending(path, to_hinge, to_event):
-    """Which of the ends a path came to."""
-    if path == to_event:
-        return MET
-    return WENT if path == to_hinge else STOPPED
+@inlined
+def ending(strength, transport, optical, majorant, energy, power):
+    """What would end a path in one material, and its length. [g/cm2]"""
+    status, path = WENT, strength / transport
+    if path * majorant >= optical:
+        status, path = MET, optical / majorant
+    if path * power >= energy:
+        status, path = STOPPED, energy / power
+    return status, path
 
 
-@njit(cache=True)
+@inlined
 def to_face(x, u, i, size):
     """Distance to the face of a voxel that a direction points at, along one axis. [cm]"""
     if u > 0.0:
@@ -211,7 +239,7 @@ def to_face(x, u, i, size):
     return (i * size - x) / u if u < 0.0 else FAR
 
 
-@njit(cache=True)
+@inlined
 def neighbour(ix, iy, iz, u, v, w, tx, ty, tz):
     """Cell behind the nearest face."""
     if tx <= ty and tx <= tz:
@@ -221,7 +249,7 @@ def neighbour(ix, iy, iz, u, v, w, tx, ty, tz):
     return ix, iy, (iz + 1 if w > 0.0 else iz - 1)
 
 
-@njit(cache=True)
+@inlined
 def outside(ix, iy, iz, shape):
     """Whether a cell lies out of the grid."""
     return ix < 0 or iy < 0 or iz < 0 or ix >= shape[2] or iy >= shape[1] or iz >= shape[0]
