@@ -56,8 +56,9 @@ def test_the_simulator_counts_what_the_processor_counts(simulated, name):
 @pytest.mark.parametrize("name", ["coupled", "positrons"])
 def test_coupled_histories_are_the_same_in_single_precision(simulated, name):
     tallies, emitted, escaped, most = simulated[name]
-    # photons of electrons see the densities here, on the processor those that carry the material (2^-16 apart); and the simulator divides by single-precision majorants as numpy does, in single precision, where processor and device
-    # use double: places shift by 1e-7 of a path, energies at the borders of voxels with them
+    # photons of electrons see the densities here, on the processor those that carry the material (2^-16 apart); the
+    # simulator divides by single-precision majorants as numpy does, in single precision, where processor and device use
+    # double: places shift by 1e-7 of a path, energies at the borders of voxels with them
     assert emitted == 0
     assert max(tallies, escaped) < 1e-5 * most
 
