@@ -80,7 +80,8 @@ def main() -> None:
     by_kernel = middle(dose_by_kernel(time_integrated_activity=activity, density=density, nuclide=NUCLIDE).values)
     run = absorbed_dose_by_monte_carlo(
         time_integrated_activity={NUCLIDE: activity}, density=density, material_index=index,
-        materials=[material(name) for name, _, _ in SLABS], goal=Goal(voxel_relative_uncertainty=0.05, most_histories=1_000_000), seed=3,
+        materials=[material(name) for name, _, _ in SLABS],
+        goal=Goal(voxel_relative_uncertainty=0.05, most_histories=1_000_000), seed=3,
     )  # fmt: skip
     by_transport = middle(run.dose.values)
     reference, u = analog(density, index, activity, arguments.histories)
