@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lutetia.devices import Device, on_cuda
 from lutetia.dose.montecarlo.deposits import Deposits
-from lutetia.dose.montecarlo.electrons.tables import Tables, electron_tables
+from lutetia.dose.montecarlo.electrons.tables import HIGHEST_MEV, Tables, electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
 from lutetia.dose.montecarlo.photons.bank import PHOTONS, WAITING, empty_bank, fly, judge, move, put, react
 from lutetia.dose.montecarlo.photons.compiled import kernel
@@ -29,7 +29,7 @@ from lutetia.dose.montecarlo.source import (
     start_voxel,
 )
 from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, PHOTON, POSITRON, floored
-from lutetia.errors import InputError
+from lutetia.errors import InputError, OutOfRangeError
 from lutetia.physics.emissions import Lines
 from lutetia.physics.materials import Material
 from lutetia.physics.transport import advanced, isotropic, seeded, uniform
@@ -268,12 +268,14 @@ def follow_electrons(
 ) -> Deposits:
     """Energy absorbed from the electrons of a source and from the bremsstrahlung they make.
 
-    Parameters and exceptions as ``follow_photons``; energies from 1 keV to 3.5 MeV. Positrons end in two photons of
+    Parameters and exceptions as ``follow_photons``; energies up to 5 MeV. Positrons end in two photons of
     511 keV, which are followed, and their rest energy counts as emitted.
     """
     elsewhere, kind = on_cuda(device), POSITRON if positrons else ELECTRON
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
+    if spectrum.highest_mev > HIGHEST_MEV:
+        raise OutOfRangeError(f"Electrons of {spectrum.highest_mev:g} MeV; the tables end at {HIGHEST_MEV:g} MeV.")
     # bremsstrahlung beyond the tables interacts as at their end
     photons = _photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
     electrons, words = _electron_tables(scene.materials), packed(geometry)
