@@ -14,7 +14,7 @@ below 10 keV everywhere, electrons below 10 keV in the peers and below the progr
 tell whether the physics is the same: z is the difference over its standard uncertainty. Rates of peers are without
 their start, ours are of whole calls; penRed tells seconds of its processors alone, its rates are histories over these
 times the threads. Then a trunk with 177Lu and 90Y in kidneys, liver and tumour: seconds until 95 % of
-the voxels above 10 % of the greatest energy are known to 2 % (k = 1), from the uncertainty that every program gives its
+the voxels above 10 % of the greatest activity are known to 2 % (k = 1), from the uncertainty that every program gives its
 voxels; times of runs that end elsewhere are scaled with 1/N. On a machine that others use too, compare the processor
 seconds.
 """
@@ -40,12 +40,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "contenders"))
 from bodies import Body, box_phantom, patient, write
 from contenders.contest import Found, compete
 
+from lutetia.devices import available
 from lutetia.physics.emissions import emissions
 
 KERMA_MEV = 3.0
 CUT_MEV = 0.01
 GOAL, SHARE, BRIGHT = 0.02, 0.95, 0.1
-"""Relative uncertainty, share of the voxels that reach it, least energy of these voxels over the greatest."""
+"""Relative uncertainty, share of the voxels that reach it, least activity of these voxels over the greatest."""
 TRUSTED = 0.1
 """Relative uncertainties above are too uncertain themselves to be scaled."""
 BETA_BINS = 60
@@ -106,6 +107,9 @@ def entries(case: Case, body: Path, options: argparse.Namespace, threads: int) -
         )
         for method in case.methods
     ]
+    if available():
+        ours = {**common, "histories": 20 * case.histories, "method": case.methods[-1], "device": "cuda"}
+        found.append(compete(f"lutetia {case.methods[-1]}, CUDA", sys.executable, body, ours))
     found.append(compete("ompmc", options.ompmc, body, {**common, "histories": case.histories, "runs": 10}))
     fewer = {**common, "histories": int(case.histories / case.slower), "runs": 1}
     return [*found, compete("pypenred", options.pypenred, body, fewer)]
@@ -234,7 +238,8 @@ def accuracy(options: argparse.Namespace, folder: Path, nuclide: str) -> tuple[T
     n = 1_000_000 if options.quick else 6_000_000
     # the first run of ours compiles or reads what is compiled
     runs: Mapping[str, tuple[str | None, dict[str, Any]]] = {
-        "lutetia": (sys.executable, {"runs": 2, "histories": n, "method": "nuclide"}),
+        "lutetia, dose map": (sys.executable, {"runs": 3, "histories": n, "method": "dose map", "goal": GOAL}),
+        "lutetia, one by one": (sys.executable, {"runs": 2, "histories": n, "method": "nuclide"}),
         "ompmc": (options.ompmc, {"runs": 1, "histories": n}),
         "pypenred": (options.pypenred, {"runs": 1, "histories": n}),
     }
@@ -250,7 +255,7 @@ def accuracy(options: argparse.Namespace, folder: Path, nuclide: str) -> tuple[T
             table.add_row(name, found.error)
             continue
         got = reached(found, bright)
-        energy = found.energy_mev + (0.0 if name == "lutetia" else rest_mev * region_share(body))
+        energy = found.energy_mev + (0.0 if name.startswith("lutetia") else rest_mev * region_share(body))
         first = energy if first is None else first
         table.add_row(
             name, f"{got['wall_s']:.2f}", f"{got['level']:.2%}", _seconds(got["to_goal_s"]),
@@ -310,7 +315,9 @@ def graphics() -> str:
     done = subprocess.run([tool, "-L"], capture_output=True, text=True)
     names = done.stdout.strip().splitlines()
     return (
-        f"GPU: {names[0]}; none of these programs uses it" if done.returncode == 0 and names else "GPU: none here"
+        f"GPU: {names[0]}, usable by numba-cuda: {available()}"
+        if done.returncode == 0 and names
+        else "GPU: none here"
     )
 
 

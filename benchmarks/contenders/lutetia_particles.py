@@ -1,7 +1,8 @@
 """Lutetia in the Monte Carlo benchmark, through the functions that every user calls.
 
-``method`` in the settings: an estimator of photons ("track length", "collision", "analog", "coupled"), "electrons", or
-"nuclide" with ``nuclide``, four histories of its electrons for each of its photons. Cut-offs are the program's own.
+``method`` in the settings: an estimator of photons ("track length", "collision", "analog", "coupled"), "electrons",
+"nuclide" with ``nuclide``, four histories of its electrons for each of its photons, or "dose map", the map that a patient
+gets, with as many histories as ``goal`` needs. Cut-offs are the program's own.
 """
 
 import time
@@ -13,6 +14,7 @@ import numpy as np
 from bodies import COMPOSITIONS, Body
 from particles import Followed, Program, region_sums, run
 
+from lutetia.dose.montecarlo.dose_map import Goal, absorbed_dose_by_monte_carlo
 from lutetia.dose.montecarlo.follow import follow_electrons, follow_photons
 from lutetia.dose.montecarlo.nuclide import local_energy_mev, staying_electron_mev
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV
@@ -22,7 +24,7 @@ from lutetia.images.grid import Grid
 from lutetia.images.volume import Volume
 from lutetia.physics.emissions import Lines, emissions
 from lutetia.physics.materials import Material
-from lutetia.units import CM_PER_MM
+from lutetia.units import CM_PER_MM, GY_PER_MEV_PER_G
 
 NAMES = {"bone": "cortical bone"}
 """Where the program has another name for a tissue of the same composition."""
@@ -42,15 +44,17 @@ def materials_of(body: Body) -> list[Material]:
     return found
 
 
-def scene_of(body: Body, voxels: bool) -> Scene:
-    """Scene whose tallies are voxels or regions."""
+def density_of(body: Body) -> Volume:
+    """Densities on the program's grid."""
     spacing = tuple(float(d) / CM_PER_MM for d in body.spacing_cm)
     nz, ny, nx = body.material.shape
-    density = Volume(
-        grid=Grid(size=(nx, ny, nz), spacing_mm=spacing, origin_mm=(0.0, 0.0, 0.0)),
-        values=body.density.astype(np.float32),
-        unit="g/mL",
-    )
+    grid = Grid(size=(nx, ny, nz), spacing_mm=spacing, origin_mm=(0.0, 0.0, 0.0))
+    return Volume(grid=grid, values=body.density.astype(np.float32), unit="g/mL")
+
+
+def scene_of(body: Body, voxels: bool) -> Scene:
+    """Scene whose tallies are voxels or regions."""
+    density = density_of(body)
     if voxels:
         return voxel_scene(density, body.material, materials_of(body))
     return region_scene(density, body.material, materials_of(body), body.region, len(body.regions))
@@ -82,12 +86,29 @@ def nuclide_energy(scene: Scene, body: Body, settings: dict[str, Any], seed: int
     return energy, np.sqrt(variance)
 
 
+def mapped_energy(body: Body, settings: dict[str, Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Energy per decay in every voxel of the dose map that a patient gets, and its standard uncertainty. [MeV]"""
+    density = density_of(body)
+    decays = 1e9
+    share = body.strength / body.strength.sum(dtype=np.float64) * (decays / density.grid.voxel_ml)
+    run = absorbed_dose_by_monte_carlo(
+        time_integrated_activity={settings["nuclide"]: Volume(grid=density.grid, values=share, unit="Bq s/mL")},
+        density=density, material_index=body.material, materials=materials_of(body),
+        goal=Goal(voxel_relative_uncertainty=settings["goal"]), seed=seed,
+    )  # fmt: skip
+    per_decay = density.values * (density.grid.voxel_ml / GY_PER_MEV_PER_G / decays)
+    return (run.dose.values * per_decay).ravel(), (run.uncertainty.values * per_decay).ravel()
+
+
 def energies(scene: Scene, body: Body, settings: dict[str, Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """What one run yields: energy per decay in every slot and its standard uncertainty. [MeV]"""
     method, radiations, n = settings["method"], settings["radiations"], settings["histories"]
+    if method == "dose map":
+        return mapped_energy(body, settings, seed)
     if method == "nuclide":
         return nuclide_energy(scene, body, settings, seed)
     common = {"scene": scene, "strength": body.strength, "seed": seed, "n_histories": n}
+    common["device"] = settings.get("device", "cpu")
     if method == "electrons":
         found = follow_electrons(lines=lines_of(radiations["electron"]), **common)
     else:

@@ -84,7 +84,8 @@ def _slots(patient: VirtualPatient, body: Rasterised) -> NDArray[np.int32]:
     """Number of the region with activity that each voxel belongs to; the rest of the body is the remainder's."""
     slot = np.full(body.regions.labels.shape, -1, np.int32)
     names = list(patient.kinetics)
-    slot[body.body] = names.index("remainder")
+    if "remainder" in names:
+        slot[body.body] = names.index("remainder")
     for k, name in enumerate(names):
         if name != "remainder":
             slot[body.regions.mask(name)] = k

@@ -65,29 +65,48 @@ def compton(energy, state):
             return energy * ratio, 1.0 - t, state
 
 
+@njit(cache=True, inline="always")
+def in_disc(state):
+    """Point (a, b) uniform in the unit disc without its centre, the square of its distance, and the state.
+
+    Marsaglia G. Choosing a point from the surface of a sphere. Ann Math Stat 43 (1972) 645,
+    doi:10.1214/aoms/1177692644.
+    """
+    while True:
+        state = advanced(state)
+        a = 2.0 * uniform(state) - 1.0
+        state = advanced(state)
+        b = 2.0 * uniform(state) - 1.0
+        squared = a * a + b * b
+        if 1e-12 < squared <= 1.0:
+            return a, b, squared, state
+
+
 @njit(cache=True)
 def isotropic(state):
-    """Direction (x, y, z) uniform over the sphere, and the state."""
-    state = advanced(state)
-    z = 2.0 * uniform(state) - 1.0
-    state = advanced(state)
-    phi = 2.0 * math.pi * uniform(state)
-    s = math.sqrt(max(0.0, 1.0 - z * z))
-    return s * math.cos(phi), s * math.sin(phi), z, state
+    """Direction (x, y, z) uniform over the sphere, and the state (Marsaglia 1972, from a point in the disc)."""
+    a, b, squared, state = in_disc(state)
+    across = 2.0 * math.sqrt(1.0 - squared)
+    return a * across, b * across, 1.0 - 2.0 * squared, state
 
 
 @njit(cache=True)
 def turned(x, y, z, cosine, state):
-    """Direction after a deflection by a polar angle of given cosine and a random azimuth."""
-    state = advanced(state)
-    phi = 2.0 * math.pi * uniform(state)
-    sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
-    c, s = sine * math.cos(phi), sine * math.sin(phi)
-    across = math.sqrt(max(0.0, 1.0 - z * z))
-    if across < 1e-9:
-        return c, s, cosine if z > 0 else -cosine, state
-    nx = x * cosine + (x * z * c - y * s) / across
-    ny = y * cosine + (y * z * c + x * s) / across
-    nz = z * cosine - across * c
-    norm = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz)
-    return nx * norm, ny * norm, nz * norm, state
+    """Direction after a deflection by a polar angle of given cosine and a random azimuth.
+
+    The azimuth is twice that of a point in the disc; it turns in a frame without a singular direction.
+
+    References
+    ----------
+    Duff T, Burgess J, Christensen P et al. Building an orthonormal basis, revisited. J Comput Graph Tech 6 (2017) 1-8.
+    """
+    a, b, squared, state = in_disc(state)
+    sine = math.sqrt(max(0.0, 1.0 - cosine * cosine)) / squared
+    c, s = sine * (a * a - b * b), 2.0 * sine * a * b
+    sign = math.copysign(1.0, z)
+    most = -1.0 / (sign + z)
+    both = x * y * most
+    nx = x * cosine + (1.0 + sign * x * x * most) * c + both * s
+    ny = y * cosine + sign * both * c + (sign + y * y * most) * s
+    nz = z * cosine - sign * x * c - y * s
+    return nx, ny, nz, state

@@ -81,7 +81,7 @@ def compiled(capability):
         scene, np.ones(scene.grid.shape), Spectrum.of_lines(lines(0.2)), 100, 1
     )
     photons = follow._photon_tables(scene.materials, 3.0)
-    blocks = follow.block_arrays(follow.block_majorants(geometry, photons))
+    blocks = follow.block_majorants(geometry, photons)
     third = dict.fromkeys(("coupled", "electrons"), follow._electron_tables(scene.materials))
     numbers = (types.float64, types.int64, types.int64, types.int64, types.int64, types.uint64)
     missing = {}

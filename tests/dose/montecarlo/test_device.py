@@ -42,9 +42,7 @@ def simulated():
     return checked("compare", 32, 4, 2, 7, NUMBA_ENABLE_CUDASIM="1")
 
 
-@pytest.mark.parametrize(
-    "name", ["track length", "track length twice", "collision", "analog", "electrons", "positrons"]
-)
+@pytest.mark.parametrize("name", ["track length", "track length twice", "collision", "analog", "electrons"])
 def test_the_simulator_counts_what_the_processor_counts(simulated, name):
     tallies, emitted, escaped, most = simulated[name]
     # law: the same functions on the same random numbers; a rounding may shift a deposit by 1 unit of 2^-34 MeV, and 2
@@ -55,10 +53,12 @@ def test_the_simulator_counts_what_the_processor_counts(simulated, name):
     assert escaped <= 4
 
 
-def test_coupled_histories_are_the_same_in_single_precision(simulated):
-    tallies, emitted, escaped, most = simulated["coupled"]
-    # the simulator divides by single-precision majorants as numpy does, in single precision, where processor and device
-    # use double: places shift by 1e-7 of a path, energies at the borders of voxels with them
+@pytest.mark.parametrize("name", ["coupled", "positrons"])
+def test_coupled_histories_are_the_same_in_single_precision(simulated, name):
+    tallies, emitted, escaped, most = simulated[name]
+    # photons of electrons see the densities here, on the processor those that carry the material (2^-16 apart); the
+    # simulator divides by single-precision majorants as numpy does, in single precision, where processor and device use
+    # double: places shift by 1e-7 of a path, energies at the borders of voxels with them
     assert emitted == 0
     assert max(tallies, escaped) < 1e-5 * most
 

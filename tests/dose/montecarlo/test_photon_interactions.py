@@ -14,7 +14,14 @@ from lutetia.dose.montecarlo.photons.interactions import (
     sauter_cosine,
     table_place,
 )
-from lutetia.dose.montecarlo.photons.tables import ABSORPTION, compton_transfer, mean_line_mev, photon_tables
+from lutetia.dose.montecarlo.photons.tables import (
+    ABSORPTION,
+    COARSE,
+    N_QUANTILES,
+    compton_transfer,
+    mean_line_mev,
+    photon_tables,
+)
 from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, PHOTON, POSITRON
 from lutetia.errors import InputError, OutOfRangeError
 from lutetia.physics.atoms import (
@@ -40,10 +47,11 @@ def element(symbol):
 @njit(cache=False)
 def draw_angles(kind, energy, tables, n):
     drawn = np.empty((n, 2))
+    i, f = table_place(energy, tables[0], tables[1].shape[1])
     for h in range(n):
         state = advanced(seeded(np.uint64(5), h))
         if kind == 0:
-            drawn[h, 0], drawn[h, 1], _ = compton_bound(energy, 0, tables[2], state)
+            drawn[h, 0], drawn[h, 1], _ = compton_bound(energy, 0, i, f, tables[2], tables[7], state)
         elif kind == 1:
             drawn[h, 1], _ = coherent_cosine(energy, 0, tables[3], state)
         else:
@@ -106,6 +114,21 @@ def test_compton_angles_are_klein_nishina_times_scattering_function(name, energy
         expected = weighted_mean(FORWARD**power, density)
         spread = (cosine**power).std() / math.sqrt(N)
         assert (cosine**power).mean() == pytest.approx(expected, abs=4 * spread)
+
+
+@pytest.mark.parametrize("energy_mev", [0.0051, 0.0312, 0.208, 0.6617, 2.6])
+def test_tabulated_compton_angles_keep_the_mean_transfer(energy_mev):
+    tables = photon_tables([material("water")], 3.0)
+    i, f = table_place(energy_mev, tables.scale, tables.mass_coefficients.shape[1])
+    row, share = i // COARSE, (i % COARSE + f) / COARSE
+    ends = (1 - share) * tables.quantiles[row].astype(float) + share * tables.quantiles[row + 1]
+    t = np.interp((np.arange(2**18) + 0.5) / 2**18 * N_QUANTILES, np.arange(N_QUANTILES + 1), ends)
+    x = x_of(1 - t, energy_mev)
+    bound = np.interp(x / (x + 1), np.arange(513) / 512, tables.scattering[0])
+    transfer = 1 - 1 / (1 + energy_mev / ELECTRON_REST_MEV * t)
+    expected = compton_transfer(np.array([energy_mev]), tables.scattering[0])[0]
+    # the estimators share one mean to 1e-4
+    assert np.sum(transfer * bound) / np.sum(bound) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["water", "adipose", "cortical bone", "air"])

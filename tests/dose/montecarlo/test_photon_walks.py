@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 from numba import njit
 
+from lutetia.dose.montecarlo.photons.free_path import free_path
 from lutetia.dose.montecarlo.photons.tables import (
     ABSORPTION,
+    COARSE,
     INCOHERENT,
     PAIR,
     PHOTO,
     TOTAL,
     photon_tables,
 )
-from lutetia.dose.montecarlo.photons.walk import walk_photon
-from lutetia.dose.montecarlo.photons.woodcock import block_majorants, walk_photon_analog, walk_photon_collision
+from lutetia.dose.montecarlo.photons.walk import packed, walk_photon
+from lutetia.dose.montecarlo.photons.woodcock import (
+    LEVELS,
+    block_majorants,
+    walk_photon_analog,
+    walk_photon_collision,
+)
 from lutetia.dose.montecarlo.stack import DEPTH, FIELDS, FIXED_POINT, PHOTON, POSITRON, push
 from lutetia.physics.materials import Material, material
 from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, isotropic, seeded, uniform
@@ -237,11 +244,55 @@ def absorber_of_none(tables):
 def test_majorants_hold_everywhere(body):
     materials, geometry = body
     tables = photon_tables(materials, 3.0)
-    majorant, shift, counts = block_majorants(geometry, tables)
-    grid = majorant.reshape(-1, *counts[::-1])
+    majorant, cells, shift = block_majorants(geometry, tables)
     density, index = geometry[0], geometry[1]
     z, y, x = np.indices(density.shape)
+    cell, level = np.divmod(cells[z >> shift[2], y >> shift[1], x >> shift[0]], LEVELS)
     for i in (0, 7, 8, 300, tables.mass_coefficients.shape[1] - 2):
         for j in (i, i + 1):
             mu = density * tables.mass_coefficients[index, j, TOTAL]
-            assert np.all(mu <= grid[i // 8, z >> shift[2], y >> shift[1], x >> shift[0]])
+            assert np.all(mu <= majorant[i // COARSE][cell])
+    # every cell is one cube of blocks
+    for k in range(majorant.shape[1]):
+        inside = cell == k
+        edges = {int(n) for n in level[inside]}
+        assert len(edges) == 1
+        corner = [at[inside] >> s >> min(edges) for at, s in zip((x, y, z), shift, strict=True)]
+        assert all(np.ptp(at) == 0 for at in corner)
+
+
+def test_even_matter_is_one_cell():
+    tables = photon_tables([material("water")], 1.0)
+    majorant, cells, _ = block_majorants(voxels((64, 50, 70), (0.3, 0.3, 0.3)), tables)
+    assert majorant.shape[1] == 1
+    assert np.all(cells == 4)  # 9 blocks of 8 voxels need a cube of 16
+
+
+def test_packed_voxels_keep_density_and_material():
+    draw = np.random.default_rng(3)
+    density = np.r_[0.0, 1e-30, draw.uniform(0, 25, 997), 1.0].astype(np.float32).reshape(10, 10, 10)
+    index = draw.integers(0, 256, density.shape).astype(np.uint8)
+    near, words, *_ = packed((density, index, np.zeros((0, 0, 0), np.int32), np.ones(3)))
+    np.testing.assert_array_equal(words & 255, index)
+    # half of the 2^8 steps that the 23 bits of a density are cut by
+    np.testing.assert_allclose(near, density, rtol=2.0**-15, atol=1e-40)
+
+
+@njit(cache=False)
+def free_paths(n):
+    drawn = np.empty(n)
+    state = seeded(np.uint64(9), 1)
+    for h in range(n):
+        drawn[h], state = free_path(state)
+    return drawn
+
+
+def test_free_paths_are_exponential():
+    drawn = free_paths(1_000_000)
+    assert drawn.min() >= 0
+    edges = np.r_[np.linspace(0, 7.5, 61), 7.69711747, 8.5, 10.0, np.inf]
+    expected = -np.diff(np.exp(-edges)) * drawn.size
+    found = np.histogram(drawn, edges)[0]
+    chi_square = np.sum((found - expected) ** 2 / expected)
+    # 63 degrees of freedom: 4 standard deviations of the distribution
+    assert chi_square < 63 + 4 * math.sqrt(2 * 63)

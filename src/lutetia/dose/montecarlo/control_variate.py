@@ -175,5 +175,5 @@ def _best_beta(
     variance = uniform_filter((away**2).mean(axis=0), NEIGHBOURS)
     covariance = uniform_filter(((patient - patient.mean(axis=0)) * away).mean(axis=0), NEIGHBOURS)
     floor = np.float32(1e-6) * max(float(variance.max()), 1e-30)
-    beta: NDArray[np.float32] = (covariance + floor) / (variance + floor)
-    return np.clip(beta, 0.0, MOST_BETA) * tissue
+    beta = (covariance + floor) / (variance + floor)
+    return np.asarray(np.clip(beta, 0.0, MOST_BETA) * tissue, np.float32)

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from lutetia.devices import Device, on_cuda
 from lutetia.dose.montecarlo.deposits import Deposits
-from lutetia.dose.montecarlo.electrons.tables import Tables, electron_tables
+from lutetia.dose.montecarlo.electrons.tables import HIGHEST_MEV, Tables, electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
+from lutetia.dose.montecarlo.photons.bank import PHOTONS, WAITING, empty_bank, fly, judge, move, put, react
+from lutetia.dose.montecarlo.photons.compiled import kernel
 from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, PhotonTables, photon_tables
-from lutetia.dose.montecarlo.photons.walk import walk_photon
+from lutetia.dose.montecarlo.photons.walk import packed, walk_photon
 from lutetia.dose.montecarlo.photons.woodcock import (
-    Blocks,
     block_majorants,
     walk_photon_analog,
-    walk_photon_collision,
 )
 from lutetia.dose.montecarlo.scene import Geometry, Scene
 from lutetia.dose.montecarlo.source import (
@@ -29,7 +29,7 @@ from lutetia.dose.montecarlo.source import (
     start_voxel,
 )
 from lutetia.dose.montecarlo.stack import DEPTH, ELECTRON, FIELDS, FIXED_POINT, PHOTON, POSITRON, floored
-from lutetia.errors import InputError
+from lutetia.errors import InputError, OutOfRangeError
 from lutetia.physics.emissions import Lines
 from lutetia.physics.materials import Material
 from lutetia.physics.transport import advanced, isotropic, seeded, uniform
@@ -84,26 +84,13 @@ def popped(stack, count):
     return row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
 
 
-def block_arrays(blocks: Blocks) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Majorants of blocks in arrays alone: parallel loops take no tuples of integers."""
-    return blocks[0], np.array([*blocks[1], *blocks[2]])
-
-
-@njit(cache=True, inline="always")
-def as_blocks(arrays):
-    """What ``block_arrays`` took apart."""
-    majorant, n = arrays
-    return majorant, (n[0], n[1], n[2]), (n[3], n[4], n[5])
-
-
 @njit(cache=True, parallel=True)
 def _photons(
-    estimator, per_batch, first, seed, source, geometry, tables, arrays, second, tallies, emitted, escaped
+    estimator, per_batch, first, seed, source, geometry, tables, blocks, second, tallies, emitted, escaped
 ):
     """Photons whose electrons stay where they are set free; batch b scores into ``tallies[b]``."""
     for b in prange(tallies.shape[0]):
         stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
-        blocks = as_blocks(arrays)
         for h in range(per_batch):
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
@@ -112,10 +99,6 @@ def _photons(
                 if estimator == 0:
                     state, left = walk_photon(
                         energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count, second
-                    )
-                elif estimator == 1:
-                    state, left = walk_photon_collision(
-                        energy, x, y, z, u, v, w, state, geometry, tables, blocks, tally, stack, count
                     )
                 else:
                     state, left = walk_photon_analog(
@@ -127,13 +110,63 @@ def _photons(
                 _, energy, x, y, z, u, v, w = popped(stack, count)
 
 
+@kernel
+def _refilled(k, h, b, start, bank, geometry, tables, tally, emitted, escaped):
+    """Photon ``k`` of a bank anew: its own secondary, or the source's next; (whether there is one, histories begun)."""
+    per_batch, first, seed, source = start
+    states, stack, waiting = bank[3], bank[4], bank[5]
+    while True:
+        if waiting[k] > 0:
+            waiting[k] -= 1
+            row, state = k * WAITING + waiting[k], states[k]
+            energy, x, y, z = stack[row, 1], stack[row, 2], stack[row, 3], stack[row, 4]
+            u, v, w = stack[row, 5], stack[row, 6], stack[row, 7]
+        elif h < per_batch:
+            energy, x, y, z, u, v, w, state = begun(h, per_batch, first + b * per_batch + h, seed, source, geometry)
+            emitted[b] += counted(energy)
+            h += 1
+        else:
+            return False, h
+        inside, outside = put(bank, k, energy, x, y, z, u, v, w, state, geometry, tables, tally)
+        escaped[b] += counted(outside)
+        if inside:
+            return True, h
+
+
+@njit(cache=True)
+def _collision_batch(b, start, geometry, tables, blocks, tally, emitted, escaped):
+    """One batch of photons, in step with each other; each history's numbers are its own, so the order is no matter."""
+    bank, gone = empty_bank(), np.arange(PHOTONS)
+    n, h, lost = PHOTONS, 0, PHOTONS
+    while True:
+        for j in range(lost - 1, -1, -1):
+            k = gone[j]
+            escaped[b] += counted(bank[0][k, 0])
+            found, h = _refilled(k, h, b, start, bank, geometry, tables, tally, emitted, escaped)
+            if not found:
+                n -= 1
+                move(bank, n, k)
+        if n == 0:
+            return
+        fly(n, bank, geometry, blocks)
+        judge(n, bank, geometry, tables, tally)
+        lost = react(n, bank, geometry, tables, tally, gone)
+
+
+@njit(cache=True, parallel=True)
+def _collisions(per_batch, first, seed, source, geometry, tables, blocks, tallies, emitted, escaped):
+    """Photons that score at every tentative collision; batch b scores into ``tallies[b]``."""
+    for b in prange(tallies.shape[0]):
+        start = (per_batch, first, seed, source)
+        _collision_batch(b, start, geometry, tables, blocks, tallies[b], emitted, escaped)
+
+
 @njit(cache=True, parallel=True)
 def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tallies, emitted, escaped):
     """Particles with all their secondaries; photons score by track length unless ``analog``."""
-    photon_arrays, arrays, electron_arrays = tables
+    photon_geometry, photon_arrays, blocks, electron_arrays = tables
     for b in prange(tallies.shape[0]):
         stack, count, tally = np.zeros((DEPTH, FIELDS)), np.zeros(1, np.int64), tallies[b]
-        blocks = as_blocks(arrays)
         for h in range(per_batch):
             history = first + b * per_batch + h
             energy, x, y, z, u, v, w, state = begun(h, per_batch, history, seed, source, geometry)
@@ -146,11 +179,11 @@ def _coupled(kind, analog, per_batch, first, seed, source, geometry, tables, tal
                     )
                 elif analog:
                     state, left = walk_photon_analog(
-                        energy, x, y, z, u, v, w, state, geometry, photon_arrays, blocks, tally, stack, count, 1
-                    )
+                        energy, x, y, z, u, v, w, state, photon_geometry, photon_arrays, blocks, tally, stack, count, 1,
+                    )  # fmt: skip
                 else:
                     state, left = walk_photon(
-                        energy, x, y, z, u, v, w, state, geometry, photon_arrays, tally, stack, count
+                        energy, x, y, z, u, v, w, state, photon_geometry, photon_arrays, tally, stack, count
                     )
                 escaped[b] += counted(carried(which, left))
                 if count[0] == 0:
@@ -203,9 +236,10 @@ def follow_photons(
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
     tables = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
-    blocks = block_arrays(block_majorants(geometry, tables))
+    words = packed(geometry)
+    blocks = block_majorants(words, tables)
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
-    start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
+    start = (deposits.per_batch, first, np.uint64(seed), source)
     electrons = _electron_tables(scene.materials) if estimator == "coupled" else None
     if elsewhere:
         name = f"{estimator} twice" if estimator == "track length" and second is not None else estimator
@@ -213,9 +247,11 @@ def follow_photons(
             (name, PHOTON), first, source, geometry, (tables.arrays, blocks, electrons or second or ()), deposits
         )
     elif electrons is not None:
-        _coupled(PHOTON, True, *start, (tables.arrays, blocks, electrons), *counts)
+        _coupled(PHOTON, True, *start, geometry, (words, tables.arrays, blocks, electrons), *counts)
+    elif estimator == "collision":
+        _collisions(*start, words, tables.arrays, blocks, *counts)
     else:
-        _photons(get_args(Estimator).index(estimator), *start, tables.arrays, blocks, second, *counts)
+        _photons(get_args(Estimator).index(estimator), *start, words, tables.arrays, blocks, second, *counts)
     return deposits
 
 
@@ -232,21 +268,25 @@ def follow_electrons(
 ) -> Deposits:
     """Energy absorbed from the electrons of a source and from the bremsstrahlung they make.
 
-    Parameters and exceptions as ``follow_photons``; energies from 1 keV to 3.5 MeV. Positrons end in two photons of
+    Parameters and exceptions as ``follow_photons``; energies up to 5 MeV. Positrons end in two photons of
     511 keV, which are followed, and their rest energy counts as emitted.
     """
     elsewhere, kind = on_cuda(device), POSITRON if positrons else ELECTRON
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
+    if spectrum.highest_mev > HIGHEST_MEV:
+        raise OutOfRangeError(f"Electrons of {spectrum.highest_mev:g} MeV; the tables end at {HIGHEST_MEV:g} MeV.")
     # bremsstrahlung beyond the tables interacts as at their end
     photons = _photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
-    blocks = block_arrays(block_majorants(geometry, photons))
-    tables = (photons.arrays, blocks, _electron_tables(scene.materials))
+    electrons, words = _electron_tables(scene.materials), packed(geometry)
+    blocks = block_majorants(words, photons)
     if elsewhere:
-        _on_cuda(("electrons", kind), first, source, geometry, tables, deposits)
+        _on_cuda(("electrons", kind), first, source, geometry, (photons.arrays, blocks, electrons), deposits)
         return deposits
-    start = (deposits.per_batch, first, np.uint64(seed), source, geometry)
-    _coupled(kind, False, *start, tables, deposits.tallies, deposits.emitted, deposits.escaped)
+    _coupled(
+        kind, False, deposits.per_batch, first, np.uint64(seed), source, geometry,
+        (words, photons.arrays, blocks, electrons), deposits.tallies, deposits.emitted, deposits.escaped,
+    )  # fmt: skip
     return deposits
 
 
@@ -258,9 +298,11 @@ def _on_cuda(
     tables: tuple[Any, ...],
     deposits: Deposits,
 ) -> None:
-    """Follow the histories of a run on a CUDA device."""
+    """Follow the histories of a run on a CUDA device; photons see the density that carries the material, as here."""
     from lutetia.dose.montecarlo.device.launch import run_on_device
 
+    if walk[1] == PHOTON:
+        geometry = (packed(geometry)[0], *geometry[1:])
     run_on_device(walk, first, source, geometry, tables, deposits)
 
 

@@ -25,7 +25,7 @@ def floored(value):
 @njit(cache=True, inline="always")
 def deposit(tally, slot, energy):
     """Count energy [MeV] in a slot; slot -1 is the last one."""
-    tally[slot] += math.floor(energy * FIXED_POINT + 0.5)
+    tally[slot] += int(energy * FIXED_POINT + 0.5)  # energies are not negative: towards 0 is downwards
 
 
 @njit(cache=True, inline="always")

@@ -36,6 +36,9 @@ def least_error(batches: Floats, prior: Floats) -> tuple[Floats, Floats]:
     batches : (n_batches, z, y, x) of the unbiased estimate
     prior : (z, y, x) of the kernel
     """
+    # squares of squares of energies in MeV leave single precision behind; shares of the greatest do not
+    scale = np.float32(max(float(np.abs(prior).max(initial=0.0)), float(np.abs(batches).max(initial=0.0)), 1e-30))
+    batches, prior = batches / scale, prior / scale
     variance = variance_of_mean(batches)
     # running sums leave a trace of the largest values, of either sign
     noise = np.maximum(uniform_filter(variance, NEIGHBOURS), 0)
@@ -49,7 +52,7 @@ def least_error(batches: Floats, prior: Floats) -> tuple[Floats, Floats]:
     gamma = wrong / (wrong + noise + tiny)
     mean = batches.mean(axis=0)
     error = gamma**2 * noise + (1 - gamma) ** 2 * np.maximum(seen, 0)
-    return (prior + gamma * (mean - prior)).astype(np.float32), error.astype(np.float32)
+    return ((prior + gamma * (mean - prior)) * scale).astype(np.float32), (error * scale**2).astype(np.float32)
 
 
 def variance_of_mean(batches: Floats) -> Floats:

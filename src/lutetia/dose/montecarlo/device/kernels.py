@@ -44,7 +44,6 @@ def flattened(geometry):
 
 ported: Final = Port(device, {"floored": floored, "deposit": deposit, "flattened": flattened})
 begun, counted, carried, popped = (ported(f) for f in (follow.begun, follow.counted, follow.carried, follow.popped))
-as_blocks = ported(follow.as_blocks)
 photon, electron = ported(walk_photon), ported(walk_electron)
 photon_by_collision, photon_analog = ported(walk_photon_collision), ported(walk_photon_analog)
 
@@ -64,17 +63,13 @@ def by_track_length_twice(_kind, energy, x, y, z, u, v, w, state, geometry, tabl
 @device
 def by_collision(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One photon."""
-    return photon_by_collision(
-        energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count
-    )
+    return photon_by_collision(energy, x, y, z, u, v, w, state, geometry, tables[0], tables[1], tally, stack, count)
 
 
 @device
 def analog(_kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stack, count):
     """One photon."""
-    return photon_analog(
-        energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count, 0
-    )
+    return photon_analog(energy, x, y, z, u, v, w, state, geometry, tables[0], tables[1], tally, stack, count, 0)
 
 
 @device
@@ -82,7 +77,7 @@ def coupled(kind, energy, x, y, z, u, v, w, state, geometry, tables, tally, stac
     """One particle of any kind; photons leave their electrons to be followed."""
     if kind == PHOTON:
         return photon_analog(
-            energy, x, y, z, u, v, w, state, geometry, tables[0], as_blocks(tables[1]), tally, stack, count, 1
+            energy, x, y, z, u, v, w, state, geometry, tables[0], tables[1], tally, stack, count, 1
         )
     return electron(kind, energy, x, y, z, u, v, w, state, geometry, tables[2], tally, stack, count)
 

@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
+
 from lutetia.dose.montecarlo.photons.compiled import inlined, kernel
+from lutetia.dose.montecarlo.photons.tables import COARSE, COARSE_BITS
 from lutetia.dose.montecarlo.stack import ELECTRON, PHOTON, POSITRON, push
 from lutetia.physics.atoms import PER_ANGSTROM_PER_MEV
 from lutetia.physics.transport import ELECTRON_REST_MEV, advanced, isotropic, turned, uniform
@@ -20,39 +23,33 @@ def table_place(energy, scale, n):
 def bound_share(x, m, scattering):
     """Scattering function of a material between 0 and 1 at x [1/angstrom]."""
     at = x / (x + 1.0) * (scattering.shape[1] - 1)
-    i = int(at)
+    i = np.uintp(int(at))
     low = scattering[m, i]
-    return low + (at - i) * (scattering[m, i + 1] - low)
+    return low + (at - i) * (scattering[m, i + np.uintp(1)] - low)
 
 
-@kernel
-def compton_bound(energy, m, scattering, state):
+@inlined
+def compton_bound(energy, m, i, f, scattering, quantiles, state):
     """Incoherent scattering: (scattered energy, cosine of the angle, state).
 
-    Klein-Nishina by composition and rejection (Butcher and Messel, Nucl Phys 20, 15, 1960), rejected once more with
-    the scattering function; energies are those of scattering on a free electron at rest (no Doppler broadening).
+    The angle on a free electron by its inverse cumulative distribution, between two energies of the table; rejected
+    with the scattering function. Energies are those of scattering on a free electron at rest (no Doppler broadening).
     """
-    alpha = energy / ELECTRON_REST_MEV
-    least = 1.0 / (1.0 + 2.0 * alpha)
-    least2 = least * least
-    a1 = -math.log(least)
-    a2 = 0.5 * (1.0 - least2)
+    row, share = np.uintp(i >> COARSE_BITS), ((i & (COARSE - 1)) + f) * (1.0 / COARSE)
     top = PER_ANGSTROM_PER_MEV * energy
     most = bound_share(top, m, scattering)
     while True:
         state = advanced(state)
-        branch = uniform(state)
+        at = uniform(state) * (quantiles.shape[1] - 1)
+        k = np.uintp(at)
+        low = quantiles[row, k] + share * (quantiles[row + np.uintp(1), k] - quantiles[row, k])
+        high = quantiles[row, k + np.uintp(1)] + share * (
+            quantiles[row + np.uintp(1), k + np.uintp(1)] - quantiles[row, k + np.uintp(1)]
+        )
+        t = low + (at - k) * (high - low)
         state = advanced(state)
-        q = uniform(state)
-        ratio = math.exp(-a1 * q) if branch * (a1 + a2) < a1 else math.sqrt(least2 + (1.0 - least2) * q)
-        t = (1.0 - ratio) / (alpha * ratio)
-        accepted = 1.0 - ratio * t * (2.0 - t) / (1.0 + ratio * ratio)
-        state = advanced(state)
-        wanted = uniform(state) * most
-        if wanted <= accepted and wanted <= accepted * bound_share(
-            top * math.sqrt(max(0.5 * t, 0.0)), m, scattering
-        ):
-            return energy * ratio, 1.0 - t, state
+        if uniform(state) * most <= bound_share(top * math.sqrt(0.5 * t), m, scattering):
+            return energy / (1.0 + energy * (1.0 / ELECTRON_REST_MEV) * t), 1.0 - t, state
 
 
 @kernel
@@ -224,6 +221,22 @@ def recoil(energy, u, v, w, scattered, a, b, c):
 
 
 @kernel
+def absorbed_or_coherent(choice, energy, m, i, f, place, u, v, w, state, tables, stack, count, coupled):
+    """What else than incoherent scattering happens; arguments and results as of ``interact``."""
+    scale, coefficients = tables[0], tables[1]
+    g = 1.0 - f
+    if choice < g * coefficients[m, i, 3] + f * coefficients[m, i + 1, 3]:
+        absorbed, state = photoelectric(energy, m, i, f, place, u, v, w, state, tables, stack, count, coupled)
+        return 0.0, absorbed, u, v, w, state
+    if choice < g * coefficients[m, i, 4] + f * coefficients[m, i + 1, 4]:
+        absorbed, state = pair(energy, place, u, v, w, state, scale, stack, count, coupled)
+        return 0.0, absorbed, u, v, w, state
+    cosine, state = coherent_cosine(energy, m, tables[3], state)
+    u, v, w, state = turned(u, v, w, cosine, state)
+    return energy, 0.0, u, v, w, state
+
+
+@inlined
 def interact(energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, coupled):
     """A photon's interaction in material ``m``: (its energy after, energy absorbed here, u, v, w, state).
 
@@ -235,7 +248,7 @@ def interact(energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, cou
     state = advanced(state)
     choice = uniform(state) * (g * coefficients[m, i, 0] + f * coefficients[m, i + 1, 0])
     if choice < g * coefficients[m, i, 2] + f * coefficients[m, i + 1, 2]:
-        scattered, cosine, state = compton_bound(energy, m, tables[2], state)
+        scattered, cosine, state = compton_bound(energy, m, i, f, tables[2], tables[7], state)
         a, b, c, state = turned(u, v, w, cosine, state)
         absorbed = energy - scattered
         if coupled and absorbed >= scale[3]:
@@ -243,13 +256,4 @@ def interact(energy, m, i, f, x, y, z, u, v, w, state, tables, stack, count, cou
             push(stack, count, ELECTRON, absorbed, x, y, z, p, q, r)
             absorbed = 0.0
         return scattered, absorbed, a, b, c, state
-    place = (x, y, z)
-    if choice < g * coefficients[m, i, 3] + f * coefficients[m, i + 1, 3]:
-        absorbed, state = photoelectric(energy, m, i, f, place, u, v, w, state, tables, stack, count, coupled)
-        return 0.0, absorbed, u, v, w, state
-    if choice < g * coefficients[m, i, 4] + f * coefficients[m, i + 1, 4]:
-        absorbed, state = pair(energy, place, u, v, w, state, scale, stack, count, coupled)
-        return 0.0, absorbed, u, v, w, state
-    cosine, state = coherent_cosine(energy, m, tables[3], state)
-    u, v, w, state = turned(u, v, w, cosine, state)
-    return energy, 0.0, u, v, w, state
+    return absorbed_or_coherent(choice, energy, m, i, f, (x, y, z), u, v, w, state, tables, stack, count, coupled)

@@ -20,11 +20,16 @@ CUTOFF_MEV: Final = 0.005
 ELECTRON_CUTOFF_MEV: Final = 0.01
 STEP: Final = 0.008
 """Between energies, in the logarithm; photoelectric absorption is interpolated to 7e-5, edges are 0.8 % wide."""
+COARSE_BITS: Final = 3
+COARSE: Final = 1 << COARSE_BITS
+"""Energies of the tables that share one majorant, and one interval of the Compton angles."""
 COLUMNS: Final = 8
 TOTAL, ABSORPTION, INCOHERENT, PHOTO, PAIR = 0, 1, 2, 3, 4
 """Columns of ``mass_coefficients``: the last three are sums up to and with the process, coherent the rest."""
 N_SCATTERING: Final = 512
 N_COHERENT: Final = 480
+N_QUANTILES: Final = 256
+N_ANGLES: Final = 8192
 WIDEST_PER_ANGSTROM: Final = 25.0
 
 
@@ -44,6 +49,7 @@ class PhotonTables:
         K-alpha1 and of both K-alpha, and unused; those with lines above the cut-off
     shell_share : (k shells, energies) float32, of photoelectric events in the material that ionise the shell
     first_shell : (materials + 1,) int32, where the shells of each material begin
+    quantiles : (energies / 8 + 2, 257) float32, 1 - cosine of Klein-Nishina scattering at even cumulative probabilities
 
     Notes
     -----
@@ -61,13 +67,14 @@ class PhotonTables:
     shells: NDArray[np.float64]
     shell_share: NDArray[np.float32]
     first_shell: NDArray[np.int32]
+    quantiles: NDArray[np.float32]
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
         """As the kernels take them."""
         return (
             self.scale, self.mass_coefficients, self.scattering, self.coherent, self.shells, self.shell_share,
-            self.first_shell,
+            self.first_shell, self.quantiles,
         )  # fmt: skip
 
     @property
@@ -122,6 +129,7 @@ def photon_tables(
         shells=np.array(rows).reshape(len(rows), 9),
         shell_share=np.array([s for group in shares for s in group], np.float32).reshape(len(rows), energy.size),
         first_shell=np.cumsum([0, *(len(found) for found in shells)]).astype(np.int32),
+        quantiles=_klein_nishina_quantiles(energy),
     )
 
 
@@ -145,6 +153,19 @@ def compton_transfer(energy_mev: NDArray[np.float64], scattering: NDArray[np.flo
     bound = np.interp(x / (x + 1.0), np.linspace(0.0, 1.0, scattering.size), scattering)
     density = weight * jacobian * ratio**2 * (ratio + 1.0 / ratio - 1.0 + cosine**2) * bound
     return np.asarray((density * (1.0 - ratio)).sum(axis=1) / density.sum(axis=1))
+
+
+def _klein_nishina_quantiles(energy_mev: NDArray[np.float64]) -> NDArray[np.float32]:
+    """1 - cosine at even cumulative probabilities, at every eighth energy and one beyond the last."""
+    step = COARSE * math.log(energy_mev[1] / energy_mev[0])
+    coarse = energy_mev[0] * np.exp(step * np.arange((energy_mev.size - 2) // COARSE + 2))
+    t = 2.0 * (np.arange(N_ANGLES + 1) / N_ANGLES) ** 2  # finer forward, where high energies scatter
+    ratio = 1.0 / (1.0 + coarse[:, None] / ELECTRON_REST_MEV * t)
+    density = ratio**2 * (ratio + 1.0 / ratio - t * (2.0 - t))
+    cumulative = np.cumsum(0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(t), axis=1)
+    wanted = np.arange(N_QUANTILES + 1) / N_QUANTILES
+    rows = [np.interp(wanted, np.r_[0.0, row / row[-1]], t) for row in cumulative]
+    return np.array(rows, np.float32)
 
 
 @lru_cache(maxsize=1)
