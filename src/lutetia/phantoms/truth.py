@@ -65,7 +65,7 @@ def true_doses(
     )
     photons_gy = decays.sum() * GY_PER_MEV_PER_G / scene.mass_g[:-1]
     masses = region_masses_g(patient.anatomy)
-    masses["remainder"] = float(scene.mass_g[names.index("remainder")])
+    masses |= {name: float(mass) for name, mass in zip(names, scene.mass_g, strict=False) if name == "remainder"}
     doses = {}
     for k, name in enumerate(names):
         doses[name] = TrueDose(
