@@ -238,8 +238,8 @@ def accuracy(options: argparse.Namespace, folder: Path, nuclide: str) -> tuple[T
     n = 1_000_000 if options.quick else 6_000_000
     # the first run of ours compiles or reads what is compiled
     runs: Mapping[str, tuple[str | None, dict[str, Any]]] = {
-        "lutetia, dose map": (sys.executable, {"runs": 3, "histories": n, "method": "dose map", "goal": GOAL}),
-        "lutetia, one by one": (sys.executable, {"runs": 2, "histories": n, "method": "nuclide"}),
+        "lutetia dose map": (sys.executable, {"runs": 3, "histories": n, "method": "dose map", "goal": GOAL}),
+        "lutetia one by one": (sys.executable, {"runs": 2, "histories": n, "method": "nuclide"}),
         "ompmc": (options.ompmc, {"runs": 1, "histories": n}),
         "pypenred": (options.pypenred, {"runs": 1, "histories": n}),
     }
