@@ -80,9 +80,9 @@ def compiled(capability):
     deposits, source, geometry = follow._prepared(
         scene, np.ones(scene.grid.shape), Spectrum.of_lines(lines(0.2)), 100, 1
     )
-    photons = follow._photon_tables(scene.materials, 3.0)
+    photons = follow.cached_photon_tables(scene.materials, 3.0)
     blocks = follow.block_majorants(geometry, photons)
-    third = dict.fromkeys(("coupled", "electrons"), follow._electron_tables(scene.materials))
+    third = dict.fromkeys(("coupled", "electrons"), follow.cached_electron_tables(scene.materials))
     numbers = (types.float64, types.int64, types.int64, types.int64, types.int64, types.uint64)
     missing = {}
     for name, kernel in kernels.KERNELS.items():

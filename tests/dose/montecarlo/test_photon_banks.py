@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from lutetia.dose.montecarlo.follow import _photon_tables, begun, follow_photons, n_batches
+from lutetia.dose.montecarlo.follow import begun, cached_photon_tables, follow_photons, n_batches
 from lutetia.dose.montecarlo.photons.walk import packed
 from lutetia.dose.montecarlo.photons.woodcock import block_majorants, walk_photon_collision
 from lutetia.dose.montecarlo.scene import region_scene
@@ -61,7 +61,10 @@ def test_in_step_as_one_by_one(scene, energy_mev, per_batch):
         scene=scene, strength=strength, lines=lines, n_histories=per_batch * batches, seed=5, estimator="collision"
     )
     source = source_arrays(strength, scene.grid.shape, Spectrum.of_lines(lines))
-    tables, geometry = _photon_tables(scene.materials, 0.6 if energy_mev < 0.6 else 3.0), packed(scene.geometry)
+    tables, geometry = (
+        cached_photon_tables(scene.materials, 0.6 if energy_mev < 0.6 else 3.0),
+        packed(scene.geometry),
+    )
     blocks = block_majorants(geometry, tables)
     tallies, escaped = np.zeros((batches, scene.n_slots + 1), np.int64), 0.0
     for b in range(batches):

@@ -19,10 +19,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from lutetia.dose.montecarlo.deposits import Deposits
-from lutetia.dose.montecarlo.electrons.tables import electron_tables
 from lutetia.dose.montecarlo.electrons.walk import walk_electron
-from lutetia.dose.montecarlo.follow import begun, counted, n_batches, popped
-from lutetia.dose.montecarlo.photons.tables import CUTOFF_MEV, photon_tables
+from lutetia.dose.montecarlo.follow import (
+    begun,
+    cached_electron_tables,
+    cached_photon_tables,
+    counted,
+    n_batches,
+    popped,
+)
 from lutetia.dose.montecarlo.photons.walk import walk_photon
 from lutetia.dose.montecarlo.scene import Geometry, Scene
 from lutetia.dose.montecarlo.source import Spectrum, source_arrays
@@ -100,8 +105,8 @@ class Pairs:
         self._yield = spectrum.total_yield
         materials = (*scene.materials, material("water"))
         self._tables = (
-            photon_tables(materials, max(spectrum.highest_mev, 0.1)).arrays,
-            electron_tables(materials, photon_cutoff_mev=CUTOFF_MEV),
+            cached_photon_tables(materials, max(spectrum.highest_mev, 0.1)).arrays,
+            cached_electron_tables(materials),
         )
         margin = _margin_voxels(scene, spectrum)
         self._geometries = (scene.geometry, _uniform_water(scene, len(materials) - 1, margin))

@@ -235,12 +235,12 @@ def follow_photons(
     elsewhere = on_cuda(device)
     spectrum = lines if isinstance(lines, Spectrum) else Spectrum.of_lines(lines)
     deposits, source, geometry = _prepared(scene, strength, spectrum, n_histories, seed)
-    tables = _photon_tables(scene.materials, _reach(spectrum.highest_mev))
+    tables = cached_photon_tables(scene.materials, _reach(spectrum.highest_mev))
     words = packed(geometry)
     blocks = block_majorants(words, tables)
     counts = (deposits.tallies, deposits.emitted, deposits.escaped)
     start = (deposits.per_batch, first, np.uint64(seed), source)
-    electrons = _electron_tables(scene.materials) if estimator == "coupled" else None
+    electrons = cached_electron_tables(scene.materials) if estimator == "coupled" else None
     if elsewhere:
         name = f"{estimator} twice" if estimator == "track length" and second is not None else estimator
         _on_cuda(
@@ -277,8 +277,8 @@ def follow_electrons(
     if spectrum.highest_mev > HIGHEST_MEV:
         raise OutOfRangeError(f"Electrons of {spectrum.highest_mev:g} MeV; the tables end at {HIGHEST_MEV:g} MeV.")
     # bremsstrahlung beyond the tables interacts as at their end
-    photons = _photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
-    electrons, words = _electron_tables(scene.materials), packed(geometry)
+    photons = cached_photon_tables(scene.materials, _reach(min(spectrum.highest_mev, TABLE_ENDS_MEV[-1])))
+    electrons, words = cached_electron_tables(scene.materials), packed(geometry)
     blocks = block_majorants(words, photons)
     if elsewhere:
         _on_cuda(("electrons", kind), first, source, geometry, (photons.arrays, blocks, electrons), deposits)
@@ -312,13 +312,14 @@ def _reach(highest_mev: float) -> float:
 
 
 @lru_cache(maxsize=4)
-def _photon_tables(materials: tuple[Material, ...], highest_mev: float) -> PhotonTables:
+def cached_photon_tables(materials: tuple[Material, ...], highest_mev: float) -> PhotonTables:
     """Tables are made once for a run of many sources in one phantom."""
     return photon_tables(materials, highest_mev)
 
 
 @lru_cache(maxsize=4)
-def _electron_tables(materials: tuple[Material, ...]) -> Tables:
+def cached_electron_tables(materials: tuple[Material, ...]) -> Tables:
+    """As ``cached_photon_tables``, with bremsstrahlung from the photons' cut-off on."""
     return electron_tables(materials, photon_cutoff_mev=CUTOFF_MEV)
 
 

@@ -61,10 +61,3 @@ def kerma_slots(targets: Sequence[Target], n_slots: int, material: int) -> Secon
         for slot, own in target.kerma.items():
             where[slot] = own
     return (where, np.full(n_slots + 1, material, np.uint8)) if np.any(where >= 0) else None
-
-
-def organ_target(name: str, slots: Sequence[int], slot_mass_g: NDArray[np.float64]) -> Target:
-    """Target made of whole tallies, weighted by mass."""
-    mass = {int(slot): float(slot_mass_g[slot]) for slot in slots if slot_mass_g[slot] > 0.0}
-    total = sum(mass.values())
-    return Target(name=name, mass_g=total, share={slot: m / total for slot, m in mass.items()} if mass else {})
