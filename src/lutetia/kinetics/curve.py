@@ -43,12 +43,29 @@ class TimeActivityCurve:
             raise InputError(f"{self.region}: one non-negative standard uncertainty per time expected, got {u}.")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One model that was tried on a curve.
+
+    ``weight`` is its Akaike weight among the candidates that AICc can judge, 0 for the others.
+    """
+
+    model: str
+    aicc: float | None
+    weight: float
+    time_integrated_activity_bq_s: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CurveFit:
     """A model of a time-activity curve and its integral from administration to infinity.
 
     ``activity_at`` gives the modelled activity [Bq] at times [s]; ``band_at`` its standard uncertainty, None
     when it cannot be known. ``standard_uncertainty_bq_s`` is None when unknown, never 0.
+
+    ``exponentials`` are (amplitude [Bq], effective rate [1/s]) of each term of ``A(t) = sum_j a_j exp(-k_j t)``, empty
+    where the curve is no such sum. ``interval_95_bq_s`` holds the time-integrated activity with a probability of
+    95 %; it need not be symmetric. ``candidates`` are the models that were compared.
     """
 
     region: str
@@ -63,3 +80,6 @@ class CurveFit:
     activity_at: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     band_at: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
     warnings: tuple[str, ...] = ()
+    exponentials: tuple[tuple[float, float], ...] = ()
+    interval_95_bq_s: tuple[float, float] | None = None
+    candidates: tuple[Candidate, ...] = ()
