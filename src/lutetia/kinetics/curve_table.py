@@ -1,0 +1,198 @@
+"""Time-activity curves that somebody measured elsewhere, from a CSV file."""
+
+import csv
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lutetia.errors import InputError
+from lutetia.kinetics.curve import TimeActivityCurve
+from lutetia.units import BQ_PER_MBQ, S_PER_H
+
+OTHER_NAMES: Final[Mapping[str, str]] = {"u_activity_MBq": "u_MBq"}
+"""Headings that mean a column of another name: those of the curves.csv that ``lutetia run`` writes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of a table: its number in the file (the heading is 1), its texts and its numbers by column.
+
+    An empty field of a column that may be empty is None.
+    """
+
+    line: int
+    texts: Mapping[str, str]
+    numbers: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurveTable:
+    """The curves of a file in the order in which their regions appear, and what was assumed."""
+
+    curves: tuple[TimeActivityCurve, ...]
+    warnings: tuple[str, ...]
+
+
+def read_rows(
+    path: Path, *, texts: Sequence[str], numbers: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[Row, ...]:
+    """Rows of a CSV file with a heading; other columns are ignored.
+
+    Columns are separated by commas, or by semicolons, and then numbers may have decimal commas. Lines that are empty
+    or begin with # are skipped.
+
+    Parameters
+    ----------
+    path : the file
+    texts, numbers : columns that must be there and be filled
+    optional : columns of numbers that may be missing, or be empty in a row
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, a column that is missing or there twice, a field that is empty or no finite
+        number; with the file's name, the line and the column.
+    """
+    lines = list(_lines(path))
+    if not lines:
+        raise InputError(f"{path.name}: the file is empty; expected the columns {', '.join([*texts, *numbers])}.")
+    separator = ";" if ";" in lines[0][1] else ","
+    table = csv.reader((text for _, text in lines), delimiter=separator, skipinitialspace=True)
+    heading = [OTHER_NAMES.get(name.strip(), name.strip()) for name in next(table)]
+    _require_columns(path, heading, [*texts, *numbers], optional)
+    rows = []
+    for (line, _), fields in zip(lines[1:], table, strict=True):
+        if len(fields) != len(heading):
+            raise InputError(
+                f"{path.name}, line {line}: {len(fields)} fields, the heading has {len(heading)}."
+                + (" A decimal comma needs semicolons between the columns." if separator == "," else "")
+            )
+        field = dict(zip(heading, (f.strip() for f in fields), strict=True))
+        where = f"{path.name}, line {line}"
+        rows.append(
+            Row(
+                line=line,
+                texts={name: _filled(field[name], where, name) for name in texts},
+                numbers={
+                    **{
+                        name: _number(_filled(field[name], where, name), where, name, separator) for name in numbers
+                    },
+                    **{n: _number(field[n], where, n, separator) if field.get(n) else None for n in optional},
+                },
+            )
+        )
+    if not rows:
+        raise InputError(f"{path.name}: a heading and no rows; expected one row per region and time.")
+    return tuple(rows)
+
+
+def read_curves(path: Path) -> CurveTable:
+    """Time-activity curves from a CSV file with the columns region, time_h, activity_MBq and, if known, u_MBq.
+
+    Activities are as measured, not decay-corrected; times are hours after administration; u_MBq is the standard
+    uncertainty of one point. Rows may be in any order. A region in which only some points have an uncertainty is
+    taken as one without, with a warning.
+
+    Raises
+    ------
+    InputError
+        As ``read_rows``, and: a time at or before the administration, a negative activity or uncertainty, the same
+        time twice for one region.
+    """
+    regions: dict[str, list[Row]] = {}
+    for row in read_rows(path, texts=("region",), numbers=("time_h", "activity_MBq"), optional=("u_MBq",)):
+        _require_possible(row, f"{path.name}, line {row.line}")
+        regions.setdefault(row.texts["region"], []).append(row)
+    curves, warnings = [], []
+    for region, rows in regions.items():
+        rows.sort(key=_time_h)
+        for earlier, later in itertools.pairwise(rows):
+            if _time_h(earlier) == _time_h(later):
+                raise InputError(
+                    f"{path.name}, lines {earlier.line} and {later.line}: {region} has two activities at "
+                    f"{_time_h(later):g} h; give one per time (a mean of repeated measurements, say)."
+                )
+        stated = [row.numbers["u_MBq"] for row in rows]
+        known = [u for u in stated if u is not None]
+        if 0 < len(known) < len(stated):
+            warnings.append(
+                f"{region}: u_MBq is given for {len(known)} of {len(stated)} points and was not used for any."
+            )
+        curves.append(_curve(region, rows, known if len(known) == len(stated) else None))
+    return CurveTable(curves=tuple(curves), warnings=tuple(warnings))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path.name}: no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise InputError(f"{path.name}: cannot be read: {reason}.") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip(" ,;\t") and not line.startswith("#"):
+            yield number, line
+
+
+def _require_columns(path: Path, heading: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in heading]
+    if missing:
+        raise InputError(
+            f"{path.name}: no column {', '.join(missing)} in the heading {', '.join(heading)!r}; expected "
+            f"{', '.join(needed)}" + (f" and, if known, {', '.join(optional)}." if optional else ".")
+        )
+    twice = [name for name in (*needed, *optional) if heading.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"{path.name}: the column {twice[0]} is there {heading.count(twice[0])} times; once expected."
+        )
+
+
+def _filled(field: str, where: str, column: str) -> str:
+    if not field:
+        raise InputError(f"{where}, column {column}: empty; a value is needed in every row.")
+    return field
+
+
+def _number(field: str, where: str, column: str, separator: str) -> float:
+    try:
+        value = float(field.replace(",", ".") if separator == ";" else field)
+    except ValueError:
+        raise InputError(f"{where}, column {column}: {field!r} is not a number.") from None
+    if not math.isfinite(value):
+        raise InputError(f"{where}, column {column}: {field!r}; expected a finite number.")
+    return value
+
+
+def _require_possible(row: Row, where: str) -> None:
+    time_h, activity, u = (row.numbers[name] for name in ("time_h", "activity_MBq", "u_MBq"))
+    if time_h is not None and time_h <= 0:
+        raise InputError(
+            f"{where}, column time_h: {time_h:g} h; times count from the administration and are after it."
+        )
+    if activity is not None and activity < 0:
+        raise InputError(
+            f"{where}, column activity_MBq: {activity:g} MBq; an activity is not negative (0 where the background "
+            "exceeds the counts)."
+        )
+    if u is not None and u < 0:
+        raise InputError(f"{where}, column u_MBq: {u:g} MBq; a standard uncertainty is not negative.")
+
+
+def _time_h(row: Row) -> float:
+    return float(row.numbers["time_h"] or 0.0)
+
+
+def _curve(region: str, rows: Sequence[Row], u_mbq: Sequence[float] | None) -> TimeActivityCurve:
+    return TimeActivityCurve(
+        region=region,
+        time_s=np.array([_time_h(row) for row in rows]) * S_PER_H,
+        activity_bq=np.array([float(row.numbers["activity_MBq"] or 0.0) for row in rows]) * BQ_PER_MBQ,
+        standard_uncertainty_bq=None if u_mbq is None else np.array(u_mbq) * BQ_PER_MBQ,
+    )
