@@ -1,5 +1,6 @@
 """One colour per region in every picture, told apart by colour-blind eyes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from lutetia.app.report.content import ReportContent
@@ -30,26 +31,25 @@ LineStyle = str | tuple[int, tuple[float, ...]]
 
 def colours_of(content: ReportContent) -> dict[str, str]:
     """Region -> colour, in the order of the results."""
-    turns = _turns(content)
-    return {
-        result.region: FIXED.get(result.region) or OTHERS[turns[result.region] % len(OTHERS)]
-        for result in content.results
-    }
+    return colours_of_names([result.region for result in content.results])
+
+
+def colours_of_names(names: Sequence[str]) -> dict[str, str]:
+    """Region -> colour, in the order of the names."""
+    turns = _turns(names)
+    return {name: FIXED.get(name) or OTHERS[turns[name] % len(OTHERS)] for name in names}
 
 
 def line_styles_of(content: ReportContent) -> dict[str, LineStyle]:
     """Region -> line style of matplotlib; colour and style together belong to one region."""
-    turns = _turns(content)
-    return {
-        result.region: DASHES[turns.get(result.region, 0) // len(OTHERS) % len(DASHES)]
-        for result in content.results
-    }
+    names = [result.region for result in content.results]
+    turns = _turns(names)
+    return {name: DASHES[turns.get(name, 0) // len(OTHERS) % len(DASHES)] for name in names}
 
 
-def _turns(content: ReportContent) -> dict[str, int]:
+def _turns(names: Sequence[str]) -> dict[str, int]:
     """Place of each region without a fixed colour among its like."""
-    others = [result.region for result in content.results if result.region not in FIXED]
-    return {name: place for place, name in enumerate(others)}
+    return {name: place for place, name in enumerate(name for name in names if name not in FIXED)}
 
 
 def is_dark(colour: str) -> bool:

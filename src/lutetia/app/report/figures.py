@@ -1,31 +1,16 @@
 """The pictures of a report, each as PNG; here those with axes, in slices.py those of the patient."""
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lutetia.app.report.colours import COMPONENTS, colours_of, line_styles_of
 from lutetia.app.report.content import RegionResult, ReportContent
-from lutetia.app.report.slices import WIDTH, fused_figure, mip_figure, round_below, shortened
-from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
-from lutetia.units import H_PER_S, MBQ_PER_BQ
-
-DPI: Final = 180
-TEXT: Final = 8.5
-
-STYLE: Final[Any] = {
-    "font.family": "DejaVu Sans", "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT,
-    "legend.fontsize": TEXT - 1, "xtick.labelsize": TEXT - 0.5, "ytick.labelsize": TEXT - 0.5,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7, "axes.axisbelow": True,
-}  # fmt: skip
-
-MOST: Final = 40
-"""Regions in one figure; what is left out is named in it and is in the tables."""
+from lutetia.app.report.curves import curves_figure
+from lutetia.app.report.slices import fused_figure, mip_figure, round_below, shortened
+from lutetia.app.report.style import MOST, STYLE, encoded, figure_of_height, say_how_many
 
 BAND: Final = "#DADADA"
 
@@ -47,25 +32,7 @@ def all_figures(content: ReportContent) -> dict[str, bytes]:
         "budget": _budget_figure,
     }
     with rc_context(STYLE):
-        return {name: _png(draw(content)) for name, draw in drawings.items()}
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _figure(height: float) -> Any:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(WIDTH, height), layout="constrained")
-
-
-def _shown(figure: Any, results: Sequence[RegionResult]) -> list[RegionResult]:
-    if len(results) > MOST:
-        figure.suptitle(f"the first {MOST} of {len(results)} regions; all are in the tables", fontsize=8)
-    return list(results[:MOST])
+        return {name: encoded(draw(content)) for name, draw in drawings.items()}
 
 
 def _nothing(figure: Any, text: str) -> Any:
@@ -76,70 +43,17 @@ def _nothing(figure: Any, text: str) -> Any:
 
 
 def _curve_figure(content: ReportContent) -> Any:
-    """Small multiples: points with k=1 bars, fit with its band, dashed where extrapolated."""
-    colours = colours_of(content)
-    number = min(len(content.results), MOST)
-    columns = max(1, min(number, 3 if number <= 12 else 4 if number <= 24 else 5))
-    rows = math.ceil(number / columns)
-    figure = _figure(max(1.9, min(1.75, 9.6 / rows) * rows + 0.45))
-    for place, result in enumerate(_shown(figure, content.results)):
-        axis = figure.add_subplot(rows, columns, place + 1)
-        _curve(axis, result, colours[result.region], small=columns > 3)
-    figure.supylabel("activity / MBq", fontsize=TEXT)
-    figure.supxlabel("time after administration / h", fontsize=TEXT)
-    return figure
-
-
-def _curve(axis: Any, result: RegionResult, colour: str, *, small: bool) -> None:
-    curve, fit = result.curve, result.fit
-    last = float(curve.time_s[-1])
-    time_s = np.linspace(0, last * (1.45 if curve.time_s.size > 1 else 3.0), 300)
-    hours, model = time_s * H_PER_S, np.asarray(fit.activity_at(time_s), dtype=float) * MBQ_PER_BQ
-    inside = time_s <= last
-    axis.plot(hours[inside], model[inside], color=colour, lw=1.4)
-    axis.plot(hours[~inside], model[~inside], color=colour, lw=1.2, ls=(0, (3, 1.5)))
-    high = np.zeros(1)
-    if fit.band_at is not None:
-        band = np.nan_to_num(np.asarray(fit.band_at(time_s), dtype=float)) * MBQ_PER_BQ
-        high = (model + band)[inside]
-        axis.fill_between(hours, np.maximum(model - band, 0), model + band, color=colour, alpha=0.22, lw=0)
-    peak = float(_points(axis, curve).max())
-    # a fit that shoots up before the first scan must not flatten the points
-    top = min(max(peak, float(model.max(initial=0)), float(high.max())), 2.5 * peak) if peak > 0 else 1.0
-    axis.set(ylim=(0, 1.06 * top), xlim=(0, hours[-1]))
-    axis.locator_params(axis="y", nbins=4)
-    axis.locator_params(axis="x", nbins=3 if small else 5)
-    axis.set_title(_curve_title(result.region, fit, small=small), loc="left", fontsize=6.5 if small else TEXT)
-
-
-def _points(axis: Any, curve: TimeActivityCurve) -> NDArray[np.float64]:
-    """Draw the measurements; returns their upper ends. [MBq]"""
-    u = np.zeros(curve.time_s.size)
-    if curve.standard_uncertainty_bq is not None:
-        u = curve.standard_uncertainty_bq * MBQ_PER_BQ
-    activity = curve.activity_bq * MBQ_PER_BQ
-    axis.errorbar(
-        curve.time_s * H_PER_S, activity, yerr=u if u.any() else None, fmt="o", ms=3.2, color="black", lw=0.9,
-        capsize=2, clip_on=False, zorder=4,
-    )  # fmt: skip
-    upper: NDArray[np.float64] = activity + u
-    return upper
-
-
-def _curve_title(region: str, fit: CurveFit, *, small: bool) -> str:
-    if fit.effective_half_life_s is None or not math.isfinite(fit.effective_half_life_s):
-        return shortened(region, 22 if small else 32)
-    half_life = f"T½ {fit.effective_half_life_s * H_PER_S:.3g} h"
-    return f"{shortened(region, 22)}\n{half_life}" if small else f"{shortened(region, 22)}, {half_life}"
+    return curves_figure([(result.curve, result.fit) for result in content.results])
 
 
 def _dvh_figure(content: ReportContent) -> Any:
     """Cumulative dose-volume histograms, legend beside the axes."""
     drawn = [r for r in content.results if r.kind in ("organ", "lesion") and r.dose.dvh_dose_gy.size]
-    figure = _figure(max(3.3, 0.165 * min(len(drawn), MOST) + 0.3))
+    figure = figure_of_height(max(3.3, 0.165 * min(len(drawn), MOST) + 0.3))
     if not drawn:
         return _nothing(figure, "no dose-volume histogram: no region fills a whole voxel")
-    drawn = _shown(figure, drawn)
+    say_how_many(figure, len(drawn))
+    drawn = drawn[:MOST]
     colours, styles = colours_of(content), line_styles_of(content)
     axis = figure.add_subplot()
     for result in drawn:
@@ -170,8 +84,9 @@ def _nearly_all(result: RegionResult) -> float:
 def _dose_figure(content: ReportContent) -> Any:
     """Dose per administered activity with k=2 bars, published range behind, truth where known."""
     chosen = [r for r in content.results if r.kind != "remainder"] or list(content.results)
-    figure = _figure(0.29 * min(len(chosen), MOST) + 1.25)
-    results = _shown(figure, chosen)
+    figure = figure_of_height(0.29 * min(len(chosen), MOST) + 1.25)
+    say_how_many(figure, len(chosen))
+    results = chosen[:MOST]
     colours = colours_of(content)
     axis = figure.add_subplot()
     for y, result in enumerate(results):
@@ -231,10 +146,11 @@ def _budget_figure(content: ReportContent) -> Any:
     """Stacked bars: each component's share of the variance, scaled to the total relative uncertainty."""
     chosen = [r for r in content.results if r.dose.budget]
     names = list(dict.fromkeys(c.name for r in chosen for c in r.dose.budget))
-    figure = _figure(0.27 * min(len(chosen), MOST) + 1.0 + 0.18 * math.ceil(len(names) / 3))
+    figure = figure_of_height(0.27 * min(len(chosen), MOST) + 1.0 + 0.18 * math.ceil(len(names) / 3))
     if not chosen:
         return _nothing(figure, "the uncertainty is unknown: no budget")
-    results = _shown(figure, chosen)
+    say_how_many(figure, len(chosen))
+    results = chosen[:MOST]
     axis = figure.add_subplot()
     left = np.zeros(len(results))
     for turn, name in enumerate(names):
