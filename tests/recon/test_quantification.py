@@ -82,9 +82,10 @@ def test_uniform_cylinder_is_flat(scatter, level, record):
             f"largest deviation at {share * BACKGROUND_BQ_PER_ML:.0f} Bq/mL",
             round(float(np.abs(both / mean - 1).max()), 4),
         )
-        assert np.abs(both / mean - 1).max() < (
-            0.05 if share == 1.0 else 0.08
-        )  # noise: 4 sigma of the smallest part
+        # 4 sigma of the smallest part: 1.2 and 2 %, and 1.25 times that with the noise of two narrow windows, which TEW
+        # scales up by half the ratio of their width to the peak's
+        limit = (0.05 if share == 1.0 else 0.08) * (1.25 if scatter == "tew" else 1.0)
+        assert np.abs(both / mean - 1).max() < limit
 
 
 METHODS = {"model": {}, "tew": {"scatter": "tew"}, "model, both peaks": {"both": True}}
