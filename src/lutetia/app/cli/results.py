@@ -3,8 +3,8 @@
 from typing import Any
 
 
-def _value(value: float | None, u: float | None) -> str:
-    """Three digits, without exponents for what has up to six."""
+def value_text(value: float | None, u: float | None) -> str:
+    """A number and its uncertainty as people read them: three digits, without exponents for what has up to six."""
     if value is None:
         return "-"
     shown = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -28,17 +28,17 @@ def print_result(document: dict[str, Any]) -> None:
         dose, truth = region["absorbed_dose_Gy"], region.get("truth_Gy")
         row = [
             region["region"],
-            _value(region["mass_g"], None),
-            _value(region["effective_half_life_h"], None),
-            _value(region["time_integrated_activity_MBq_h"], None),
-            _value(dose, region["u_absorbed_dose_Gy"]),
-            _value(region["absorbed_dose_Gy_per_GBq"], None),
+            value_text(region["mass_g"], None),
+            value_text(region["effective_half_life_h"], None),
+            value_text(region["time_integrated_activity_MBq_h"], None),
+            value_text(dose, region["u_absorbed_dose_Gy"]),
+            value_text(region["absorbed_dose_Gy_per_GBq"], None),
         ]
         if known:
             row += (
                 ["-", "-"]
                 if truth is None or dose is None
-                else [_value(truth, None), f"{100 * (dose / truth - 1):+.1f}"]
+                else [value_text(truth, None), f"{100 * (dose / truth - 1):+.1f}"]
             )
         table.add_row(*row)
     console.print(table)

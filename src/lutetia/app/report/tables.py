@@ -28,7 +28,8 @@ def finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _scaled(value: float | None, factor: float) -> float | None:
+def scaled(value: float | None, factor: float) -> float | None:
+    """The value in another unit, None when there is none or it is not finite."""
     return None if value is None else finite(value * factor)
 
 
@@ -41,9 +42,9 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "region": result.region,
         "kind": result.kind,
         "mass_g": finite(dose.mass_g),
-        "time_integrated_activity_MBq_h": _scaled(fit.time_integrated_activity_bq_s, MBQ_H_PER_BQ_S),
-        "u_time_integrated_activity_MBq_h": _scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
-        "effective_half_life_h": _scaled(fit.effective_half_life_s, H_PER_S),
+        "time_integrated_activity_MBq_h": scaled(fit.time_integrated_activity_bq_s, MBQ_H_PER_BQ_S),
+        "u_time_integrated_activity_MBq_h": scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
+        "effective_half_life_h": scaled(fit.effective_half_life_s, H_PER_S),
         "extrapolated_fraction": finite(fit.extrapolated_fraction),
         "absorbed_dose_Gy": finite(dose.mean_gy),
         "u_absorbed_dose_Gy": finite(dose.standard_uncertainty_gy),
