@@ -29,7 +29,8 @@ class WholeBodyRetention:
     Attributes
     ----------
     curve : with the independent uncertainty of each point
-    shared_relative_uncertainty : of the scale, common to all points; None when unknown
+    shared_relative_uncertainty : of the scale, common to all points (that of the administered activity where it was
+        given); None when unknown
     warnings : what was assumed
     """
 
@@ -133,14 +134,18 @@ def whole_body_from_counts(
     activity = administered_activity_bq * math.exp(-decay_constant_per_s * float(time_s[0])) * counts / counts[0]
     u = None if relative_uncertainty is None else relative_uncertainty * activity
     shared = None
-    if relative_uncertainty is not None and administered_relative_uncertainty is not None:
-        shared = math.hypot(float(relative_uncertainty[0]), administered_relative_uncertainty)
+    if relative_uncertainty is not None:
+        shared = math.hypot(float(relative_uncertainty[0]), administered_relative_uncertainty or 0.0)
     curve = TimeActivityCurve(region=WHOLE_BODY, time_s=time_s, activity_bq=activity, standard_uncertainty_bq=u)
-    told = (
+    told = [
         f"The whole body was taken to hold all of the administered activity at the first measurement, "
-        f"{float(time_s[0]) * H_PER_S:.2f} h.",
-    )
-    return WholeBodyRetention(curve=curve, shared_relative_uncertainty=shared, warnings=told)
+        f"{float(time_s[0]) * H_PER_S:.2f} h."
+    ]
+    if administered_relative_uncertainty is None and shared is not None:
+        told.append(
+            "The whole body's uncertainty leaves out that of the administered activity, which was not given."
+        )
+    return WholeBodyRetention(curve=curve, shared_relative_uncertainty=shared, warnings=tuple(told))
 
 
 def urinary_excretion(

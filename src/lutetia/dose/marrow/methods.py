@@ -47,13 +47,14 @@ class Body:
 class ImagedMarrow:
     """A region of vertebrae (or marrow) in quantitative images.
 
-    ``whole_l2_l4`` says that it is all of the vertebrae L2 to L4.
+    ``whole_l2_l4`` says that it is all of the vertebrae L2 to L4, ``corrected`` that spill-in was corrected for.
     """
 
     region: str
     decays: Decays
     volume_ml: float
     whole_l2_l4: bool = False
+    corrected: bool = False
 
 
 def marrow_mass_g(table: ReferenceTable, body_mass_g: float | None) -> float:
@@ -236,7 +237,7 @@ def marrow_doses_from_image(image: ImagedMarrow, *, table: ReferenceTable, body:
             own=[("activity of the region", image.decays.relative), *own_parts],
             table=table,
             body=body,
-            warnings=(NO_RECOVERY,),
+            warnings=() if image.corrected else (NO_RECOVERY,),
         )
         for method, words, concentration, own_parts in cases
     )
