@@ -78,6 +78,17 @@ class DoseSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MarrowSettings:
+    """What red-marrow dosimetry takes beside images; ``blood`` and ``whole_body`` are CSV files."""
+
+    blood: str | None = None
+    whole_body: str | None = None
+    haematocrit: float | None = None
+    ratio: float | None = None
+    body_mass_g: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
     """One cycle of one patient.
 
@@ -103,6 +114,7 @@ class Case:
     partial_volume_correction: bool = True
     volume_relative_uncertainty: float | None = None
     warnings: tuple[str, ...] = ()
+    marrow: MarrowSettings = field(default_factory=MarrowSettings)
 
 
 def _number(
@@ -260,6 +272,13 @@ def require_dose_settings(settings: DoseSettings, where: str) -> DoseSettings:
     return settings
 
 
+def _marrow(document: Mapping[str, Any], where: str) -> MarrowSettings:
+    files = {key: (*_strings(document.get(key), f"{where}: {key}"), None)[0] for key in ("blood", "whole_body")}
+    mass_g = _number(document, "body_mass_kg", where, factor=1e3)
+    ratio, haematocrit = (_number(document, key, where) for key in ("marrow_to_blood_ratio", "haematocrit"))
+    return MarrowSettings(**files, haematocrit=haematocrit, ratio=ratio, body_mass_g=mass_g)
+
+
 DOSE_KEYS = ("method", "time_budget_s", "uncertainty_percent", "seed", "saf_folder", "sex")
 RECONSTRUCTION_KEYS = (
     "algorithm", "iterations", "subsets", "scatter", "photopeak_keV", "until_change_percent", "penalty", "device",
@@ -270,7 +289,8 @@ CAMERA_KEYS = (
 )  # fmt: skip
 TOP_KEYS = (
     "folder", "subject", "administration", "scans", "reference", "camera", "reconstruction", "registration",
-    "regions", "segmentation", "kinetics", "dose", "partial_volume_correction", "volume_uncertainty_percent",
+    "regions", "segmentation", "kinetics", "dose", "partial_volume_correction", "volume_uncertainty_percent", "blood",
+    "whole_body", "haematocrit", "marrow_to_blood_ratio", "body_mass_kg",
 )  # fmt: skip
 
 
@@ -313,6 +333,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
         dose=_dose(_section(document, "dose", DOSE_KEYS, where), f"{where}: dose"),
         partial_volume_correction=bool(document.get("partial_volume_correction", True)),
         volume_relative_uncertainty=_number(document, "volume_uncertainty_percent", where, factor=0.01),
+        marrow=_marrow(document, where),
     )
 
 

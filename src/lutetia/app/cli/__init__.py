@@ -9,6 +9,7 @@ import typer
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.kernels import kernel
+from lutetia.app.cli.marrow import marrow
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.s_values import svalues
 from lutetia.app.cli.spheres import sphere
@@ -202,6 +203,7 @@ def nuclide(
 
 
 application.command()(svalues)
+application.command()(marrow)
 
 
 def main() -> None:

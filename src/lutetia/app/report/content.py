@@ -7,10 +7,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from lutetia.app.report.marrow import MarrowSection
 from lutetia.dose.absorbed_dose import AbsorbedDose
 from lutetia.images.acquisition import Administration, TimePoint
 from lutetia.images.regions import Regions
 from lutetia.images.volume import Volume
+from lutetia.kinetics.coefficients import TimeIntegratedActivityCoefficient, time_integrated_activity_coefficient
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.units import GBQ_PER_BQ
 
@@ -115,6 +117,7 @@ class ReportContent:
     methods : step -> what was done
     checklist : item of the reporting guideline -> whether it is there
     truth_gy : region -> true mean absorbed dose, for virtual patients
+    marrow : red marrow by several methods, None where no method can be computed
     """
 
     subject: str
@@ -132,11 +135,22 @@ class ReportContent:
     provenance: Mapping[str, Any]
     checklist: Mapping[str, bool] = field(default_factory=dict)
     truth_gy: Mapping[str, float] | None = None
+    marrow: MarrowSection | None = None
 
     @property
     def administered_gbq(self) -> float:
         """Administered activity. [GBq]"""
         return self.administration.activity_bq * GBQ_PER_BQ
+
+    def coefficient_of(self, result: RegionResult) -> TimeIntegratedActivityCoefficient:
+        """Time-integrated activity coefficient of one of the results."""
+        fit = result.fit
+        return time_integrated_activity_coefficient(
+            result.region,
+            time_integrated_activity_bq_s=fit.time_integrated_activity_bq_s,
+            standard_uncertainty_bq_s=fit.standard_uncertainty_bq_s,
+            administered_activity_bq=self.administration.activity_bq,
+        )
 
     @property
     def missing_items(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lutetia import __version__
 from lutetia.app.report.content import RESEARCH_USE, RegionResult, ReportContent
+from lutetia.app.report.marrow import marrow_document
 from lutetia.errors import MissingDataError
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
@@ -38,12 +39,15 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
     dose, fit = result.dose, result.fit
     published = content.range_of(result)
     per_gbq = dose.mean_gy / content.administered_gbq
+    coefficient = content.coefficient_of(result)
     row: dict[str, Any] = {
         "region": result.region,
         "kind": result.kind,
         "mass_g": finite(dose.mass_g),
         "time_integrated_activity_MBq_h": scaled(fit.time_integrated_activity_bq_s, MBQ_H_PER_BQ_S),
         "u_time_integrated_activity_MBq_h": scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
+        "time_integrated_activity_coefficient_h": scaled(coefficient.value_s, H_PER_S),
+        "u_time_integrated_activity_coefficient_h": scaled(coefficient.standard_uncertainty_s, H_PER_S),
         "effective_half_life_h": scaled(fit.effective_half_life_s, H_PER_S),
         "extrapolated_fraction": finite(fit.extrapolated_fraction),
         "absorbed_dose_Gy": finite(dose.mean_gy),
@@ -88,6 +92,7 @@ def dose_document(content: ReportContent, out: Path) -> dict[str, Any]:
         "warnings": list(content.warnings),
         "methods": dict(content.methods),
         "regions": [region_row(content, result) for result in content.results],
+        "marrow": None if content.marrow is None else marrow_document(content.marrow),
     }
 
 

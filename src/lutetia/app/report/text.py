@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from lutetia import __version__
 from lutetia.app.report.content import RESEARCH_USE, MethodDose, PublishedRange, RegionResult, ReportContent
+from lutetia.app.report.marrow import MarrowSection
+from lutetia.dose.marrow.methods import CAUTION
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 OVER_CT: Final = " over CT in grey"
@@ -154,6 +156,42 @@ def _methods(content: ReportContent) -> tuple[list[dict[str, Any]], list[list[st
     return list(heads.values()), rows if heads else []
 
 
+def _coefficients(content: ReportContent) -> list[list[str]]:
+    """Per region the time-integrated activity and its coefficient. [MBq h], [h]"""
+    rows = []
+    for result in content.results:
+        fit, c = result.fit, content.coefficient_of(result)
+        total, u = fit.time_integrated_activity_bq_s, fit.standard_uncertainty_bq_s
+        rows.append(
+            [
+                result.region,
+                with_uncertainty(total * MBQ_H_PER_BQ_S, _scaled(u, MBQ_H_PER_BQ_S)),
+                with_uncertainty(c.value_s * H_PER_S, _scaled(c.standard_uncertainty_s, H_PER_S)),
+            ]
+        )
+    return rows
+
+
+def _marrow(section: MarrowSection | None) -> dict[str, Any] | None:
+    """Red marrow: a row of each method, what was published, remarks."""
+    if section is None:
+        return None
+    rows = [
+        [
+            dose.description,
+            number(dose.self_gy),
+            number(dose.cross_gy),
+            with_uncertainty(dose.mean_gy, dose.standard_uncertainty_gy),
+            number(dose.mean_gy / section.administered_gbq),
+            ", ".join(f"{c.name} {percent(c.relative)}" for c in dose.budget) or "–",
+        ]
+        for dose in section.doses
+    ]
+    published = [f"{p.method} {number(p.value_gy_per_gbq)} ({p.kind}; {p.source})" for p in section.published]
+    remarks = [*section.warnings, *(f"{d.method}: {w}" for d in section.doses for w in d.warnings)]
+    return {"caution": CAUTION, "rows": rows, "published": published, "remarks": list(dict.fromkeys(remarks))}
+
+
 def _flat(mapping: Any, prefix: str = "") -> list[list[str]]:
     """A nested mapping as rows of dotted key and value."""
     rows: list[list[str]] = []
@@ -199,10 +237,9 @@ def report_text(content: ReportContent) -> dict[str, Any]:
         ],
         "activity_times": hours,
         "activities": activities,
-        "budget_names": names,
-        "budget": budget,
-        "dose_methods": dose_methods,
-        "by_method": by_method,
+        "coefficients": _coefficients(content), "marrow": _marrow(content.marrow),
+        "budget_names": names, "budget": budget,
+        "dose_methods": dose_methods, "by_method": by_method,
         "methods": [[key, value] for key, value in content.methods.items()],
         "fit_warnings": [
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))

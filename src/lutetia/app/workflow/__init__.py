@@ -14,6 +14,7 @@ from lutetia.app.workflow.doses.methods import compute_methods
 from lutetia.app.workflow.doses.organs import coefficients_of
 from lutetia.app.workflow.doses.results import region_results
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
+from lutetia.app.workflow.marrow.section import impossible_coefficients, marrow_section, require_marrow_inputs
 from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
 from lutetia.app.workflow.output import finished_folder, refuse_unsafe_output
 from lutetia.app.workflow.quantify import QuantifiedScan, calibrated, quantify_scan
@@ -63,6 +64,7 @@ def run_case(
     refuse_unsafe_output(out, inputs=(case.folder,), force=force)
     require_times(case, index)
     element = nuclide(str(case.nuclide))
+    require_marrow_inputs(case)
     table = coefficients_of(case, element.name)
     loaded = load_scans(case, index, progress=_part(progress, 0.0, 0.08))
     _require_possible_counts(element, loaded)
@@ -89,6 +91,7 @@ def run_case(
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
         *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,
+        *impossible_coefficients(element, given, results),
     )  # fmt: skip
     content = ReportContent(
         subject=case.subject,
@@ -106,6 +109,7 @@ def run_case(
         provenance=provenance_of(case, loaded, started, methods.record()),
         checklist=checklist_of(case, loaded),
         truth_gy=truth_gy,
+        marrow=marrow_section(case, element, table, given, results),
     )
     progress("Writing the report", 0.9)
     with finished_folder(out) as folder:

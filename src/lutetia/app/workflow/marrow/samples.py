@@ -1,0 +1,161 @@
+"""Samples as people write them: blood, whole-body counts and urine in CSV files, in hours, kBq/mL and MBq."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutetia.errors import InputError, MissingDataError
+from lutetia.kinetics.curve import TimeActivityCurve
+from lutetia.kinetics.excretion import (
+    WHOLE_BODY,
+    Excretion,
+    WholeBodyRetention,
+    blood_curve,
+    geometric_mean_counts,
+    urinary_excretion,
+    whole_body_from_counts,
+)
+from lutetia.units import BQ_PER_MBQ, S_PER_H
+
+Array = NDArray[np.float64]
+Columns = Mapping[str, Array]
+
+CONCENTRATIONS: Final = {"Bq_per_mL": 1.0, "kBq_per_mL": 1e3, "MBq_per_L": 1e3, "MBq_per_mL": 1e6}
+"""Units of concentration in the names of columns, and their size in Bq/mL."""
+
+
+def read_columns(path: Path) -> Columns:
+    """Columns of numbers of a CSV file with one line of names; empty lines and lines with # are passed over.
+
+    Raises
+    ------
+    InputError
+        Not a readable table of numbers; the message has file, line and column.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name}: not a readable CSV file ({type(error).__name__}).") from error
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    if len(lines) < 2:
+        raise InputError(f"{path.name}: expected a line of column names and at least one line of numbers.")
+    head = [name.strip() for name in next(csv.reader([lines[0][1]]))]
+    rows = [_row(path, n, next(csv.reader([line])), head) for n, line in lines[1:]]
+    return dict(zip(head, np.array(rows, dtype=np.float64).T, strict=True))
+
+
+def _row(path: Path, line: int, cells: Sequence[str], head: Sequence[str]) -> list[float]:
+    if len(cells) != len(head):
+        raise InputError(f"{path.name}, line {line}: {len(cells)} cells; expected {len(head)} ({', '.join(head)}).")
+    values = []
+    for name, cell in zip(head, cells, strict=True):
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise InputError(f"{path.name}, line {line}: {name} is {cell.strip()!r}; expected a number.")
+        values.append(value)
+    return values
+
+
+def _column(columns: Columns, name: str, path: Path) -> Array:
+    if name not in columns:
+        raise MissingDataError(f"{path.name}: no column {name}; there are {', '.join(columns)}.")
+    return columns[name]
+
+
+def _concentration(columns: Columns, path: Path) -> tuple[Array, Array | None]:
+    """Concentration [Bq/mL], and its standard uncertainty where a column has one."""
+    found = [unit for unit in CONCENTRATIONS if f"concentration_{unit}" in columns]
+    if len(found) != 1:
+        wanted = ", ".join(f"concentration_{unit}" for unit in CONCENTRATIONS)
+        raise MissingDataError(
+            f"{path.name}: {len(found)} columns of concentration; expected one of {wanted}; there are {', '.join(columns)}."
+        )
+    unit, factor = found[0], CONCENTRATIONS[found[0]]
+    value = columns[f"concentration_{unit}"] * factor
+    own = columns.get(f"u_concentration_{unit}")
+    relative = _relative(columns)
+    if own is not None:
+        return value, own * factor
+    return value, None if relative is None else relative * value
+
+
+def _relative(columns: Columns) -> Array | None:
+    percent = columns.get("u_percent")
+    return None if percent is None else percent / 100
+
+
+def read_blood(path: Path) -> TimeActivityCurve:
+    """Blood samples: time_h, concentration_kBq_per_mL (or another unit), u_concentration_... or u_percent.
+
+    Concentrations are those of whole blood when it was drawn.
+    """
+    columns = read_columns(path)
+    value, u = _concentration(columns, path)
+    return blood_curve(
+        time_s=_column(columns, "time_h", path) * S_PER_H,
+        concentration_bq_per_ml=value,
+        standard_uncertainty_bq_per_ml=u,
+    )
+
+
+def read_whole_body(
+    path: Path, *, administered_activity_bq: float, decay_constant_per_s: float
+) -> WholeBodyRetention:
+    """Whole body: time_h and activity_MBq (u_activity_MBq), or counts, or anterior_counts and posterior_counts.
+
+    Counts are net of background and not decay-corrected, the first taken before voiding; u_percent goes before Poisson
+    statistics.
+    """
+    columns = read_columns(path)
+    time_s = _column(columns, "time_h", path) * S_PER_H
+    if "activity_MBq" in columns:
+        u = columns.get("u_activity_MBq")
+        curve = TimeActivityCurve(
+            region=WHOLE_BODY,
+            time_s=time_s,
+            activity_bq=columns["activity_MBq"] * BQ_PER_MBQ,
+            standard_uncertainty_bq=None if u is None else u * BQ_PER_MBQ,
+        )
+        return WholeBodyRetention(curve=curve, shared_relative_uncertainty=0.0)
+    if "anterior_counts" in columns:
+        counts, relative = geometric_mean_counts(
+            columns["anterior_counts"], _column(columns, "posterior_counts", path)
+        )
+    else:
+        counts = _column(columns, "counts", path)
+        relative = 1 / np.sqrt(np.maximum(counts, 1.0))
+    given = _relative(columns)
+    found = whole_body_from_counts(
+        time_s=time_s,
+        counts=counts,
+        relative_uncertainty=relative if given is None else given,
+        administered_activity_bq=administered_activity_bq,
+        decay_constant_per_s=decay_constant_per_s,
+    )
+    if given is not None:
+        return found
+    told = "The whole body's uncertainty is that of counting alone; give u_percent to cover geometry and dead time."
+    return replace(found, warnings=(*found.warnings, told))
+
+
+def read_urine(path: Path, *, administered_activity_bq: float, decay_constant_per_s: float) -> Excretion:
+    """Urine: time_h (end of each collection), volume_mL, concentration_kBq_per_mL at that time, u_percent."""
+    columns = read_columns(path)
+    value, u = _concentration(columns, path)
+    return urinary_excretion(
+        time_s=_column(columns, "time_h", path) * S_PER_H,
+        volume_ml=_column(columns, "volume_mL", path),
+        concentration_bq_per_ml=value,
+        relative_uncertainty=None if u is None else u / np.maximum(value, 1e-300),
+        administered_activity_bq=administered_activity_bq,
+        decay_constant_per_s=decay_constant_per_s,
+    )

@@ -1,0 +1,1 @@
+"""Absorbed dose of the red marrow by several methods, never by one alone."""

@@ -1,0 +1,255 @@
+"""Red marrow through the command line: the command of its own, and the section of a run."""
+
+import math
+
+import numpy as np
+import pytest
+import yaml
+
+from lutetia.images.grid import Grid
+from lutetia.images.nifti import read_nifti_volume, write_nifti
+from lutetia.images.regions import Region, Regions
+from lutetia.images.volume import Volume
+
+DECAY_PER_H = math.log(2) / 159.528
+GRID = Grid(size=(28, 24, 20), spacing_mm=(6.0, 6.0, 6.0), origin_mm=(-84.0, -72.0, -60.0))
+
+
+def write_csv(path, head, rows):
+    path.write_text("\n".join([head, *(",".join(f"{v:.6g}" for v in row) for row in rows)]) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def blood(tmp_path):
+    """Samples of two phases: 300 MBq/L with 1.5 h and 10 MBq/L with 43 h."""
+    hours = (0.05, 0.75, 2.0, 4.0, 7.5, 24.0, 96.0, 168.0)
+    rows = [(h, 300 * 2 ** (-h / 1.5) + 10 * 2 ** (-h / 43), 5) for h in hours]
+    return write_csv(tmp_path / "blood.csv", "time_h,concentration_MBq_per_L,u_percent", rows)
+
+
+@pytest.fixture
+def whole_body(tmp_path):
+    """Anterior and posterior counts of a body that loses 70 % with 8 h and the rest with 150 h."""
+    rows = []
+    for h in (0.2, 4.0, 24.0, 96.0, 168.0):
+        left = math.exp(-DECAY_PER_H * h) * (0.7 * 2 ** (-h / 8) + 0.3 * 2 ** (-h / 150))
+        rows.append((h, 1e6 * left, 8e5 * left, 3))
+    return write_csv(tmp_path / "wb.csv", "time_h,anterior_counts,posterior_counts,u_percent", rows)
+
+
+GIVEN = (
+    "--nuclide",
+    "Lu-177",
+    "--activity-MBq",
+    "7400",
+    "--sex",
+    "F",
+    "--mass-kg",
+    "60",
+    "--agent",
+    "177Lu-DOTATATE",
+)
+
+
+def test_methods_stand_side_by_side(lutetia, blood, whole_body):
+    code, document, _ = lutetia(
+        "marrow", "--blood", blood, "--whole-body", whole_body, "--haematocrit", "0.38", *GIVEN
+    )
+    assert code == 0, document
+    found = {m["method"]: m for m in document["methods"]}
+    assert list(found) == ["blood, haematocrit", "blood, as blood", "whole body"]
+    own, one = found["blood, haematocrit"], found["blood, as blood"]
+    # the ratio is all that differs in the self-dose: 0.19/0.62
+    assert own["self_dose_Gy"] / one["self_dose_Gy"] == pytest.approx(0.19 / 0.62, rel=1e-9)
+    for method in (own, one):
+        assert method["absorbed_dose_Gy"] == pytest.approx(method["self_dose_Gy"] + method["cross_dose_Gy"])
+        assert method["u_absorbed_dose_Gy"] > 0
+        assert method["source"]
+        # relative components in quadrature are the whole
+        u = math.sqrt(sum(c**2 for c in method["budget"].values())) * method["absorbed_dose_Gy"]
+        assert u == pytest.approx(method["u_absorbed_dose_Gy"])
+    # closed form: (300 * 1.5 + 10 * 43) MBq h/L / ln 2 / 7400 MBq; the fit sees these samples without noise
+    closed = (300 * 1.5 + 10 * 43) / math.log(2) / 7400
+    assert document["blood_coefficient_h_per_L"]["value"] == pytest.approx(closed, rel=2e-3)
+    # female: 1 L as 1 kg of marrow of 0.9 kg, S of 1.466e-5 mGy/(MBq s)
+    assert one["self_dose_Gy"] == pytest.approx(closed * 3600 * 7400 * 0.9 * 1.466e-5 * 1e-3, rel=5e-3)
+    body = document["time_integrated_activity_coefficients_h"]["whole body"]["value"]
+    assert 0 < body < 1 / DECAY_PER_H
+    assert "factor of 3" in document["caution"]
+    assert len(document["published_Gy_per_GBq"]) > 4
+
+
+def test_a_given_ratio_takes_the_place_of_one(lutetia, blood):
+    code, document, _ = lutetia("marrow", "--blood", blood, "--ratio", "0.5", *GIVEN)
+    assert code == 0
+    (only,) = document["methods"]
+    assert only["method"] == "blood, given ratio"
+    assert only["cross_dose_Gy"] is None
+    assert only["u_absorbed_dose_Gy"] is None  # nobody said how certain 0.5 is
+    assert any("Self-dose alone" in w for w in only["warnings"])
+
+
+def test_urine_alone_gives_the_whole_body(lutetia, tmp_path):
+    fraction, before = 0.0, 1.0
+    rows = []
+    for h in (2.0, 6.0, 12.0, 24.0, 48.0):
+        now = 0.7 * 2 ** (-h / 8) + 0.3
+        rows.append((h, 500, (before - now) * 7400 * math.exp(-DECAY_PER_H * h) / 0.5, 5))
+        fraction, before = fraction + before - now, now
+    urine = write_csv(tmp_path / "urine.csv", "time_h,volume_mL,concentration_MBq_per_L,u_percent", rows)
+    code, document, _ = lutetia("marrow", "--urine", urine, *GIVEN)
+    assert code == 0, document
+    assert [m["method"] for m in document["methods"]] == ["whole body"]
+    assert any("faeces" in w for w in document["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("time_h,concentration_MBq_per_L\n1,5\n4,x\n", 2, "blood.csv, line 3: concentration_MBq_per_L is 'x'"),
+        ("time_h,concentration_MBq_per_L\n1,5\n4\n", 2, "blood.csv, line 3: 1 cells; expected 2"),
+        ("time_h,concentration_MBq_per_L\n4,5\n1,6\n", 2, "must increase"),
+        ("time_h,concentration_MBq_per_L\n-1,5\n1,6\n", 2, "after administration"),
+        ("time_h,concentration_MBq_per_L\n1,nan\n4,6\n", 2, "is 'nan'; expected a number"),
+        ("time_h,activity\n1,5\n", 3, "0 columns of concentration"),
+        ("hours,concentration_MBq_per_L\n1,5\n", 3, "no column time_h"),
+        ("time_h,concentration_MBq_per_L\n", 2, "at least one line of numbers"),
+        ("time_h,concentration_MBq_per_L\n1,5\n", 6, "one time point"),
+    ],
+)
+def test_samples_that_cannot_be_are_told_by_line_and_column(lutetia, tmp_path, text, code, words):
+    path = tmp_path / "blood.csv"
+    path.write_text(text, "utf-8")
+    found, document, _ = lutetia("marrow", "--blood", path, *GIVEN)
+    assert (found, words in document["error"]["message"]) == (code, True), document
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--haematocrit", "38"], 2, "0.38, not 38"),
+        (["--sex", "X"], 2, "expected F or M"),
+        (["--activity-MBq", "0"], 2, "more than 0"),
+        (["--image-region", "vertebra L3"], 3, "needs --dose"),
+        (["--whole-body", "nowhere.csv"], 2, "not a readable CSV"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(lutetia, blood, options, code, words):
+    found, document, _ = lutetia("marrow", "--blood", blood, *GIVEN, *options)
+    assert (found, words in document["error"]["message"]) == (code, True), document
+
+
+def test_without_measurements_there_is_no_dose(lutetia):
+    code, document, _ = lutetia("marrow", *GIVEN)
+    assert code == 3
+    assert "give --blood" in document["error"]["message"]
+
+
+@pytest.fixture
+def case(tmp_path, blood):
+    """Two quantitative images of a liver, a kidney and marrow in a column; blood samples beside them."""
+    labels = np.zeros(GRID.shape, np.int16)
+    labels[4:16, 4:16, 4:12], labels[6:14, 8:13, 18:23], labels[3:17, 17:21, 12:16] = 1, 2, 3
+    table = {
+        1: Region(name="liver", kind="organ", source="label map"),
+        2: Region(name="kidney left", kind="organ", side="left", source="label map"),
+        3: Region(name="red marrow", kind="organ", source="label map"),
+    }
+    start = np.select([labels == 1, labels == 2, labels == 3], [2e5, 8e5, 1.5e4], 1e4)
+    for hours in (24, 96):
+        values = (start * 2 ** (-hours / 60)).astype(np.float32)
+        write_nifti(Volume(grid=GRID, values=values, unit="Bq/mL"), tmp_path / f"spect_{hours}h.nii.gz")
+    write_nifti(Regions(grid=GRID, labels=labels, table=table), tmp_path / "labels.nii.gz")
+
+    def write(**more):
+        document = {
+            "folder": ".", "regions": ["labels.nii.gz"], "registration": "none",
+            "administration": {"nuclide": "Lu-177", "agent": "177Lu-DOTATATE", "activity_MBq": 7400},
+            "scans": [
+                {"label": f"{h} h", "images": [f"spect_{h}h.nii.gz"], "time_h": h, "unit": "Bq/mL"} for h in (24, 96)
+            ],
+            **more,
+        }  # fmt: skip
+        path = tmp_path / "case.yaml"
+        path.write_text(yaml.safe_dump(document), "utf-8")
+        return path
+
+    return write
+
+
+def test_a_run_reports_marrow_by_all_methods(lutetia, case, tmp_path):
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    path = case(blood="blood.csv", haematocrit=0.4, body_mass_kg=70, dose={"method": "kernel", "sex": "male"})
+    code, document, _ = lutetia("run", path, "--out", out)
+    assert code == 0, document
+    marrow = document["marrow"]
+    assert [m["method"] for m in marrow["methods"]] == [
+        "image, as the other regions", "blood, haematocrit", "blood, as blood", "image, even", "image, active marrow",
+    ]  # fmt: skip
+    reported = next(r for r in document["regions"] if r["region"] == "red marrow")
+    assert marrow["methods"][0]["absorbed_dose_Gy"] == reported["absorbed_dose_Gy"]
+    assert marrow["methods"][1]["cross_dose_Gy"] > 0
+    for region in document["regions"]:
+        expected = region["time_integrated_activity_MBq_h"] / 7400
+        assert region["time_integrated_activity_coefficient_h"] == pytest.approx(expected)
+        if region["region"] in ("liver", "kidney left"):
+            coefficient = marrow["time_integrated_activity_coefficients_h"][region["region"]]["value"]
+            assert coefficient == pytest.approx(expected)
+    page = (out / "report.html").read_text("utf-8")
+    assert "Red marrow" in page
+    assert "factor of 3" in page
+    assert (out / "report.pdf").stat().st_size > 10_000
+    again = (
+        "marrow",
+        "--dose",
+        out / "dose.json",
+        "--image-region",
+        "red marrow",
+        "--blood",
+        tmp_path / "blood.csv",
+    )
+    code, alone, _ = lutetia(*again, *GIVEN[:4], "--sex", "M", "--mass-kg", "70", "--haematocrit", "0.4")
+    assert code == 0, alone
+    # the command on the run's own numbers says what the run said
+    for ours, theirs in zip(alone["methods"], marrow["methods"][1:], strict=True):
+        assert ours["method"] == theirs["method"]
+        assert ours["absorbed_dose_Gy"] == pytest.approx(theirs["absorbed_dose_Gy"], rel=1e-6)
+
+
+def test_a_run_without_reference_person_has_the_image_alone_and_says_what_is_missing(lutetia, case, tmp_path):
+    code, document, _ = lutetia("run", case(dose={"method": "kernel"}), "--out", f"{tmp_path}-plain")
+    assert code == 0
+    assert [m["method"] for m in document["marrow"]["methods"]] == ["image, as the other regions"]
+    assert "dose: sex" in document["marrow"]["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"blood": "blood.csv"}, "blood needs dose: sex"),
+        ({"blood": "none.csv", "dose": {"sex": "male"}}, "there is no file none.csv"),
+        ({"haematocrit": -1}, "haematocrit is -1"),
+    ],
+)
+def test_samples_that_nothing_can_use_are_refused_before_any_work(lutetia, case, tmp_path, more, words):
+    code, document, _ = lutetia("run", case(**more), "--out", f"{tmp_path}-refused")
+    assert code in (2, 3)
+    assert words in document["error"]["message"]
+
+
+def test_more_decays_than_the_activity_has_are_a_warning(lutetia, case, tmp_path):
+    # physical decay alone, 125 MBq at administration where 100 MBq were given: 1.25 times 230 h
+    start = read_nifti_volume(tmp_path / "spect_24h.nii.gz", unit="Bq/mL").values * 2 ** (24 / 60)
+    for hours in (24, 96):
+        values = (start * math.exp(-DECAY_PER_H * hours)).astype(np.float32)
+        write_nifti(
+            Volume(grid=GRID, values=values, unit="Bq/mL"), tmp_path / f"spect_{hours}h.nii.gz", overwrite=True
+        )
+    given = {"nuclide": "Lu-177", "agent": "177Lu-DOTATATE", "activity_MBq": 100}
+    code, document, _ = lutetia(
+        "run", case(administration=given, dose={"method": "kernel"}), "--out", f"{tmp_path}-o"
+    )
+    assert code == 0, document
+    (told,) = [w for w in document["warnings"] if "coefficients of 4 region(s) sum to" in w]
+    assert "all decays of the administered activity are 230." in told
