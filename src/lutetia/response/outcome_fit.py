@@ -1,29 +1,32 @@
 """Complication curves from one's own patients, by maximum likelihood with profile intervals."""
 
+import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, brentq, minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import log_expit, log_ndtr
 
-from lutetia.errors import ConvergenceError, FitError, InputError
+from lutetia.errors import ConvergenceError, FitError, InputError, MissingDataError
 from lutetia.response.probability import logistic_ntcp, lyman_ntcp
 
 Array = NDArray[np.float64]
 Kind = Literal["logistic", "lyman"]
+Loss = Callable[[Array], float]
 
 CHI2_95: Final = 3.841458820694124
 """0.95 quantile of chi-square with one degree of freedom."""
-STEEPEST: Final = 100.0
-"""gamma50 beyond which the data hold no slope: those with and without event do not overlap in dose."""
 FEW_EVENTS: Final = 10
 """Events below which the fit carries a warning; rules of thumb ask for ten to twenty a parameter."""
-FARTHEST: Final = 60
-"""Steps of the search for the end of an interval; without an end after them it is open."""
+FARTHEST_AT_ALL: Final = 40.0
+"""Largest logarithm of a parameter that is tried; beyond it numbers overflow."""
+FARTHEST: Final = 10.0
+"""Largest distance (in the logarithm) at which the end of an interval is looked for; beyond it is open."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -52,6 +55,42 @@ class OutcomeData:
                 f"Events {self.events.tolist()} of patients {self.patients.tolist()}; expected 0 to as many, and at least "
                 "one patient per dose."
             )
+
+
+def read_outcomes(path: Path) -> OutcomeData:
+    """Patients by dose from a CSV file with the columns dose_Gy, patients (1 when there is none) and events.
+
+    Raises
+    ------
+    MissingDataError
+        No such file, a column that is not there, or no row.
+    InputError
+        A cell that is no number, named by its line.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"{path}: no such file.")
+    with path.open("r", encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = tuple(reader.fieldnames or ())
+        rows = list(reader)
+    if not {"dose_Gy", "events"} <= set(columns) or not rows:
+        raise MissingDataError(
+            f"{path.name}: columns {', '.join(columns) or 'none'} and {len(rows)} rows; expected dose_Gy, events (and "
+            "patients), and a row for each group or patient."
+        )
+    table = {name: _column(path, rows, name) for name in ("dose_Gy", "patients", "events") if name in columns}
+    dose = table["dose_Gy"]
+    return OutcomeData(dose_gy=dose, patients=table.get("patients", np.ones_like(dose)), events=table["events"])
+
+
+def _column(path: Path, rows: Sequence[Mapping[str, str | None]], name: str) -> Array:
+    values = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            values.append(float(row[name] or ""))
+        except ValueError:
+            raise InputError(f"{path.name}, line {line}, {name}: {row[name]!r} is no number.") from None
+    return np.array(values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,16 +155,14 @@ def fit_outcome(data: OutcomeData, *, model: Kind = "logistic") -> OutcomeFit:
         raise InputError(f"Model {model!r}; expected logistic or lyman.")
 
     def loss(theta: Array) -> float:
+        if np.abs(theta).max() > FARTHEST_AT_ALL:
+            return math.inf
         return -_log_likelihood(model, data, math.exp(theta[0]), math.exp(theta[1]))
 
-    best = _minimum(loss, np.array([math.log(float(np.average(data.dose_gy))), 0.0]))
-    d50_gy, gamma50 = (float(v) for v in np.exp(best.x))
-    if gamma50 > STEEPEST:
-        raise FitError(
-            "Doses with and without events do not overlap, so that the slope has no bound; more patients between are needed."
-        )
-    centre, half = _profile(loss, best, 0), _profile(loss, best, 1)
-    warnings = ()
+    best, least = _minimum(loss, np.array([math.log(float(np.average(data.dose_gy))), 0.0]))
+    d50_gy, gamma50 = (float(v) for v in np.exp(best))
+    centre, slope = (_profile(loss, best, least, which) for which in (0, 1))
+    warnings: tuple[str, ...] = ()
     if data.events.sum() < FEW_EVENTS:
         warnings = (
             f"{data.events.sum():g} events determine two parameters; the intervals say how little that is.",
@@ -135,9 +172,9 @@ def fit_outcome(data: OutcomeData, *, model: Kind = "logistic") -> OutcomeFit:
         d50_gy=d50_gy,
         gamma50=gamma50,
         d50_interval_95_gy=centre,
-        gamma50_interval_95=half,
-        log_likelihood=-float(best.fun),
-        deviance=2 * (_saturated(data) + float(best.fun)),
+        gamma50_interval_95=slope,
+        log_likelihood=-least,
+        deviance=2 * (_saturated(data) + least),
         degrees_of_freedom=np.unique(data.dose_gy).size - 2,
         warnings=warnings,
     )
@@ -153,6 +190,10 @@ def _require_answer(data: OutcomeData) -> None:
     if float(weights @ np.log(data.dose_gy)) <= float(without @ np.log(data.dose_gy)):
         raise FitError(
             "Patients with events have no higher doses than those without; no rising curve describes them."
+        )
+    if data.dose_gy[data.events < data.patients].max() <= data.dose_gy[data.events > 0].min():
+        raise FitError(
+            "Doses with and without events do not overlap, so that the slope has no bound; patients between are needed."
         )
 
 
@@ -176,37 +217,34 @@ def _saturated(data: OutcomeData) -> float:
     return total
 
 
-def _minimum(loss: Callable[[Array], float], start: Array) -> OptimizeResult:
-    bounds = [(start[0] - 20, start[0] + 20), (math.log(1e-4), math.log(1e4))]
-    options = {"xatol": 1e-9, "fatol": 1e-11, "maxiter": 4000}
-    best = minimize(loss, start, method="Nelder-Mead", bounds=bounds, options=options)
+def _minimum(loss: Loss, start: Array) -> tuple[Array, float]:
+    """Where the loss is least, and how much it is there."""
+    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 4000})
     if not best.success:
         raise ConvergenceError("The search for the most likely complication curve did not end; look at the data.")
-    return best
+    return np.asarray(best.x), float(best.fun)
 
 
-def _profile(loss: Callable[[Array], float], best: OptimizeResult, which: int) -> tuple[float | None, float | None]:
+def _profile(loss: Loss, best: Array, least: float, which: int) -> tuple[float | None, float | None]:
     """Interval of exp(parameter) by the profile likelihood."""
-    goal = float(best.fun) + CHI2_95 / 2
 
     def above(value: float) -> float:
-        def other(x: Array) -> float:
+        """How far the loss, least in the other parameter, is above its limit."""
+
+        def with_other(x: Array) -> float:
             return loss(np.insert(x, which, value))
 
-        found = minimize(other, [best.x[1 - which]], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
-        return float(found.fun) - goal
+        return _minimum(with_other, best[1 - which : 2 - which])[1] - least - CHI2_95 / 2
 
-    return _end(above, float(best.x[which]), -1), _end(above, float(best.x[which]), +1)
+    return _end(above, float(best[which]), -1), _end(above, float(best[which]), +1)
 
 
 def _end(above: Callable[[float], float], start: float, direction: int) -> float | None:
-    """Where the profile crosses its goal on one side, None where it does not."""
+    """Where the profile crosses its limit on one side, None where it does not within a factor of e^10."""
     step, inner = 0.01, start
-    for _ in range(FARTHEST):
+    while abs(inner - start) < FARTHEST:
         outer = inner + direction * step
-        if abs(outer - start) > 10:
-            return None
         if above(outer) > 0:
-            return math.exp(brentq(above, inner, outer, xtol=1e-6))
+            return math.exp(float(brentq(above, inner, outer, xtol=1e-6)))
         inner, step = outer, 1.5 * step
     return None

@@ -30,6 +30,8 @@ from lutetia.units import S_PER_H
 Array = NDArray[np.float64]
 Exponentials = Sequence[tuple[float, float]]
 """(amplitude, rate [1/s]) of each term of the dose rate; amplitudes in any unit unless said otherwise."""
+ByHalfLife = Callable[[Array], Array]
+"""The factor at each of several repair half-lives. [s]"""
 
 
 def _terms(exponentials: Exponentials) -> tuple[Array, Array, float]:
@@ -51,7 +53,7 @@ def _factor(exponentials: Exponentials, repair_per_s: Array) -> Array:
     a, k, total = _terms(exponentials)
     # the sum over j does not hold the rate of repair
     row = a * np.sum(a / np.add.outer(k, k), axis=1)
-    return 2 / total**2 * np.sum(row / np.add.outer(repair_per_s, k), axis=-1)
+    return np.asarray(2 / total**2 * np.sum(row / np.add.outer(repair_per_s, k), axis=-1))
 
 
 def lea_catcheside_exponentials(exponentials: Exponentials, repair_half_life_s: float | Repair) -> float:
@@ -106,27 +108,28 @@ def lea_catcheside_factor(
     )
 
 
-def factor_by_half_life(
-    fit: CurveFit, *, curve: TimeActivityCurve | None = None, n_nodes: int = 33
-) -> Callable[[Array], Array]:
-    """The Lea-Catcheside factor as a function of the repair half-life [s], for many at once.
+def factor_by_half_life(fit: CurveFit, *, curve: TimeActivityCurve | None = None) -> ByHalfLife:
+    """The Lea-Catcheside factor of a fit as a function of the repair half-life [s], for many at once.
 
-    A fit without exponentials is integrated at ``n_nodes`` half-lives over the range asked for, with a spline through
-    them (in the logarithm of the half-life), good to about 1e-6.
+    Exact for exponentials, else through a spline, good to about 1e-6.
     """
     if fit.exponentials:
         return exponentials_by_half_life(fit.exponentials)
+    return _by_spline(lambda half_life_s: lea_catcheside_factor(fit, half_life_s, curve=curve))
 
-    def factor(half_life_s: Array) -> Array:
+
+def _by_spline(factor: Callable[[float], float], n_nodes: int = 33) -> ByHalfLife:
+    """A factor computed at nodes over the range that is asked for, in the logarithm of the half-life."""
+
+    def interpolated(half_life_s: Array) -> Array:
         asked = np.log(np.asarray(half_life_s, dtype=float))
         nodes = np.linspace(asked.min() - 1e-3, asked.max() + 1e-3, n_nodes)
-        values = [lea_catcheside_factor(fit, math.exp(node), curve=curve) for node in nodes]
-        return np.asarray(CubicSpline(nodes, values)(asked))
+        return np.asarray(CubicSpline(nodes, [factor(math.exp(node)) for node in nodes])(asked))
 
-    return factor
+    return interpolated
 
 
-def exponentials_by_half_life(exponentials: Exponentials) -> Callable[[Array], Array]:
+def exponentials_by_half_life(exponentials: Exponentials) -> ByHalfLife:
     """The factor of ``lea_catcheside_exponentials`` as a function of the repair half-life [s], for many at once."""
     return lambda half_life_s: _factor(exponentials, math.log(2) / np.asarray(half_life_s, dtype=float))
 
@@ -184,6 +187,11 @@ def lea_catcheside_course(cycles: Sequence[Cycle], repair_half_life_s: float | R
     ordered = sorted(cycles, key=lambda cycle: cycle.start_s)
     total = sum(cycle.absorbed_dose_gy for cycle in ordered)
     return sum(weight * _course(ordered, mu) for weight, mu in repair_of(repair_half_life_s).components) / total**2
+
+
+def course_by_half_life(cycles: Sequence[Cycle]) -> ByHalfLife:
+    """The factor of ``lea_catcheside_course`` as a function of the repair half-life [s], through a spline."""
+    return _by_spline(lambda half_life_s: lea_catcheside_course(cycles, half_life_s))
 
 
 def _course(cycles: Sequence[Cycle], mu: float) -> float:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -48,7 +49,7 @@ class Piece:
     remaining: float
 
     def then(self, other: "Piece") -> "Piece":
-        """This piece and the one that follows it, as one."""
+        """Join with the piece that follows."""
         return Piece(
             dose=self.dose + other.dose,
             early=self.early + self.remaining * other.early,
@@ -208,7 +209,7 @@ def lea_catcheside_numerical(
 
 def _edges_to_the_end(dose_rate: DoseRate, edges: list[float], scale_s: float) -> list[float]:
     """Ends of ever longer pieces until two in a row hold nothing."""
-    spans = zip(edges[:-1], edges[1:], strict=True)
+    spans = pairwise(edges)
     total = sum(_numerical_piece(dose_rate, a, b, 0.0).dose for a, b in spans)
     last, length, found, nothing = edges[-1], scale_s, [], 0
     for _ in range(LONGEST):
@@ -225,7 +226,7 @@ def _edges_to_the_end(dose_rate: DoseRate, edges: list[float], scale_s: float) -
 
 
 def _numerical_factor(dose_rate: DoseRate, edges: list[float], mu: float, tolerance: float) -> float:
-    spans = list(zip(edges[:-1], edges[1:], strict=True))
+    spans = list(pairwise(edges))
     scale = sum(abs(_numerical_piece(dose_rate, a, b, 0.0).dose) for a, b in spans)
     pieces = (
         _adaptive_piece(dose_rate, a, b, mu, tolerance * scale, tolerance * scale**2, DEEPEST) for a, b in spans

@@ -1,17 +1,15 @@
 """Uncertainty of a biologically effective dose: first order, and by Monte Carlo."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError
+from lutetia.response.protraction import ByHalfLife
 
 Array = NDArray[np.float64]
-Factor = Callable[[Array], Array]
-"""Lea-Catcheside factor at repair half-lives [s], as from ``protraction.exponentials_by_half_life``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,13 +19,13 @@ class BedInputs:
     Attributes
     ----------
     absorbed_dose_gy, alpha_beta_gy, repair_half_life_s : values. [Gy], [Gy], [s]
-    factor : G as a function of the repair half-life
+    factor : G as a function of the repair half-life, as from ``protraction.exponentials_by_half_life``
     """
 
     absorbed_dose_gy: float
     alpha_beta_gy: float
     repair_half_life_s: float
-    factor: Factor
+    factor: ByHalfLife
     absorbed_dose_relative: float | None = None
     alpha_beta_relative: float | None = None
     repair_relative: float | None = None

@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from lutetia import __version__
-from lutetia.app.report.content import RESEARCH_USE, MethodDose, PublishedRange, RegionResult, ReportContent
+from lutetia.app.report.content import (
+    RESEARCH_USE,
+    MethodDose,
+    PublishedRange,
+    RegionBiology,
+    RegionResult,
+    ReportContent,
+)
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 OVER_CT: Final = " over CT in grey"
@@ -19,6 +26,13 @@ CAPTIONS: Final = {
     "dvh": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
     "budget": "Where the uncertainty of each absorbed dose comes from (k=1).",
 }
+
+
+BIOLOGY: Final = (
+    "BED = D + G D²/(α/β) of the mean absorbed dose of this administration; G is the dose protraction (Lea–Catcheside) "
+    "factor of the region's own curve; EQD2 is the dose of equal effect in fractions of 2 Gy. ± is from the absorbed dose "
+    "alone: α/β and the repair half-life are uncertain by a factor and hold for one endpoint."
+)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -144,6 +158,30 @@ def _with_statistics(dose: MethodDose) -> str:
     return number(mean) if not mean or not u else f"{number(mean)} ± {number(100 * u / mean, 2)} %"
 
 
+def _parameter_source(found: RegionBiology) -> str:
+    return found.tissue.source + ("" if found.tissue.verified else " (not verified)")
+
+
+def _biology(content: ReportContent) -> tuple[list[list[str]], list[str]]:
+    """Biologically effective doses, their parameters and the number of their source; and the sources."""
+    found = [(r.region, r.dose.mean_gy, r.biology) for r in content.results if r.biology is not None]
+    sources = list(dict.fromkeys(_parameter_source(b) for _, _, b in found))
+    rows = [
+        [
+            region,
+            number(mean),
+            number(b.bed.g),
+            with_uncertainty(b.bed.bed_gy, b.bed.standard_uncertainty_gy),
+            number(b.bed.eqd2_gy),
+            f"{b.bed.alpha_beta_gy:g}",
+            f"{b.repair_half_life_s * H_PER_S:.3g}",
+            str(sources.index(_parameter_source(b)) + 1),
+        ]
+        for region, mean, b in found
+    ]
+    return rows, sources
+
+
 def _methods(content: ReportContent) -> tuple[list[dict[str, Any]], list[list[str]]]:
     """Heads of the methods that were computed, and per region the mean dose by each with its own statistics. [Gy]"""
     heads = {m.method: {"label": m.label, "chosen": m.chosen} for r in content.results for m in r.by_method}
@@ -174,6 +212,7 @@ def report_text(content: ReportContent) -> dict[str, Any]:
     names, budget = _budget(content)
     hours, activities = _activities(content)
     dose_methods, by_method = _methods(content)
+    biology, biology_sources = _biology(content)
     time: datetime | None = given.time
     return {
         "title": "Absorbed dose report",
@@ -203,6 +242,9 @@ def report_text(content: ReportContent) -> dict[str, Any]:
         "budget": budget,
         "dose_methods": dose_methods,
         "by_method": by_method,
+        "biology": biology,
+        "biology_sources": biology_sources,
+        "biology_note": BIOLOGY,
         "methods": [[key, value] for key, value in content.methods.items()],
         "fit_warnings": [
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))
