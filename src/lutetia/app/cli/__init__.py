@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.kernels import kernel
@@ -204,6 +205,8 @@ def nuclide(
 
 application.command()(svalues)
 application.command()(marrow)
+application.command()(bed)
+application.command()(ntcp)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from lutetia.images.regions import Regions
 from lutetia.images.volume import Volume
 from lutetia.kinetics.coefficients import TimeIntegratedActivityCoefficient, time_integrated_activity_coefficient
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
+from lutetia.response.bed import BiologicallyEffectiveDose
+from lutetia.response.parameters import TissueParameters
 from lutetia.units import GBQ_PER_BQ
 
 RESEARCH_USE: Final = "Research use only. Not a medical device."
@@ -73,6 +75,15 @@ class MethodDose:
     chosen: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegionBiology:
+    """Biologically effective dose of a region's mean dose, and the parameters behind it (with a repair half-life)."""
+
+    bed: BiologicallyEffectiveDose
+    tissue: TissueParameters
+    repair_half_life_s: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RegionResult:
     """All that is known about one region; ``recovery_coefficients`` are measured over true, one per scan."""
@@ -87,6 +98,7 @@ class RegionResult:
     dose: AbsorbedDose
     recovery_coefficients: tuple[float, ...] = ()
     by_method: tuple[MethodDose, ...] = ()
+    biology: RegionBiology | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

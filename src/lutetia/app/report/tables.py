@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from lutetia import __version__
-from lutetia.app.report.content import RESEARCH_USE, RegionResult, ReportContent
+from lutetia.app.report.content import RESEARCH_USE, RegionBiology, RegionResult, ReportContent
 from lutetia.app.report.marrow import marrow_document
 from lutetia.errors import MissingDataError
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
@@ -19,7 +19,7 @@ SCHEMA: Final = "lutetia dose 1"
 
 NOT_TABULAR: Final = (
     "recovery_coefficients", "uncertainty_budget", "by_method_Gy", "cross_checks_Gy", "published_range_Gy_per_GBq",
-    "warnings",
+    "biology", "warnings",
 )  # fmt: skip
 """Keys of a region that hold lists or tables and so are no columns of doses.csv."""
 
@@ -32,6 +32,22 @@ def finite(value: float | None) -> float | None:
 def scaled(value: float | None, factor: float) -> float | None:
     """The value in another unit, None when there is none or it is not finite."""
     return None if value is None else finite(value * factor)
+
+
+def _biology(found: RegionBiology | None) -> dict[str, Any] | None:
+    """Biologically effective dose, None for a region without parameters."""
+    if found is None:
+        return None
+    return {
+        "g": finite(found.bed.g),
+        "bed_Gy": finite(found.bed.bed_gy),
+        "u_bed_Gy": finite(found.bed.standard_uncertainty_gy),
+        "eqd2_Gy": finite(found.bed.eqd2_gy),
+        "alpha_beta_Gy": found.bed.alpha_beta_gy,
+        "repair_half_life_h": found.repair_half_life_s * H_PER_S,
+        "source": found.tissue.source,
+        "verified": found.tissue.verified,
+    }
 
 
 def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
@@ -66,6 +82,7 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         },
         "cross_checks_Gy": {name: finite(value) for name, value in dose.cross_checks.items()},
         "published_range_Gy_per_GBq": None if published is None else [published.low_gy_per_gbq, published.high_gy_per_gbq],
+        "biology": _biology(result.biology),
         "warnings": [*fit.warnings, *dose.warnings],
     }  # fmt: skip
     if content.truth_gy is not None:

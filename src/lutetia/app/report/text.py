@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from lutetia import __version__
-from lutetia.app.report.content import RESEARCH_USE, MethodDose, PublishedRange, RegionResult, ReportContent
+from lutetia.app.report.content import (
+    RESEARCH_USE,
+    MethodDose,
+    PublishedRange,
+    RegionBiology,
+    RegionResult,
+    ReportContent,
+    ScanSummary,
+)
 from lutetia.app.report.marrow import MarrowSection
 from lutetia.dose.marrow.methods import CAUTION
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
@@ -21,6 +29,13 @@ CAPTIONS: Final = {
     "dvh": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
     "budget": "Where the uncertainty of each absorbed dose comes from (k=1).",
 }
+
+
+BIOLOGY: Final = (
+    "BED = D + G D²/(α/β) of the mean absorbed dose of this administration; G is the dose protraction (Lea–Catcheside) "
+    "factor of the region's own curve; EQD2 is the dose of equal effect in fractions of 2 Gy. ± is from the absorbed dose "
+    "alone: α/β and the repair half-life are uncertain by a factor and hold for one endpoint."
+)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -146,6 +161,30 @@ def _with_statistics(dose: MethodDose) -> str:
     return number(mean) if not mean or not u else f"{number(mean)} ± {number(100 * u / mean, 2)} %"
 
 
+def _parameter_source(found: RegionBiology) -> str:
+    return found.tissue.source + ("" if found.tissue.verified else " (not verified)")
+
+
+def _biology(content: ReportContent) -> tuple[list[list[str]], list[str]]:
+    """Biologically effective doses, their parameters and the number of their source; and the sources."""
+    found = [(r.region, r.dose.mean_gy, r.biology) for r in content.results if r.biology is not None]
+    sources = list(dict.fromkeys(_parameter_source(b) for _, _, b in found))
+    rows = [
+        [
+            region,
+            number(mean),
+            number(b.bed.g),
+            with_uncertainty(b.bed.bed_gy, b.bed.standard_uncertainty_gy),
+            number(b.bed.eqd2_gy),
+            f"{b.bed.alpha_beta_gy:g}",
+            f"{b.repair_half_life_s * H_PER_S:.3g}",
+            str(sources.index(_parameter_source(b)) + 1),
+        ]
+        for region, mean, b in found
+    ]
+    return rows, sources
+
+
 def _methods(content: ReportContent) -> tuple[list[dict[str, Any]], list[list[str]]]:
     """Heads of the methods that were computed, and per region the mean dose by each with its own statistics. [Gy]"""
     heads = {m.method: {"label": m.label, "chosen": m.chosen} for r in content.results for m in r.by_method}
@@ -206,40 +245,58 @@ def _flat(mapping: Any, prefix: str = "") -> list[list[str]]:
     return rows
 
 
+def _administration(content: ReportContent) -> list[list[str]]:
+    given = content.administration
+    time: datetime | None = given.time
+    return [
+        ["radiopharmaceutical", given.agent or "not named"],
+        ["radionuclide", given.nuclide],
+        ["administered activity", f"{number(given.activity_bq * MBQ_PER_BQ, 4)} MBq"],
+        [
+            "time of administration",
+            time.strftime("%Y-%m-%d %H:%M") if time else "not given; hours per scan were given",
+        ],
+        ["reference scan", content.reference],
+        ["computed", str(content.provenance.get("started", "not recorded")).replace("T", " ")],
+    ]
+
+
+def _scan(scan: ScanSummary) -> list[str]:
+    counts = "–" if scan.counts is None else f"{scan.counts / 1e6:.2f}"
+    return [
+        scan.label, f"{scan.time_h:.1f}", scan.start, scan.equipment, str(scan.beds), counts,
+        number(scan.total_activity_mbq), scan.registration,
+    ]  # fmt: skip
+
+
 def report_text(content: ReportContent) -> dict[str, Any]:
     """Everything that the templates print, as text."""
-    given = content.administration
     names, budget = _budget(content)
     hours, activities = _activities(content)
     dose_methods, by_method = _methods(content)
-    time: datetime | None = given.time
+    biology, biology_sources = _biology(content)
     return {
         "title": "Absorbed dose report",
         "notice": RESEARCH_USE,
         "version": __version__,
         "subject": content.subject,
-        "administration": [
-            ["radiopharmaceutical", given.agent or "not named"],
-            ["radionuclide", given.nuclide],
-            ["administered activity", f"{number(given.activity_bq * MBQ_PER_BQ, 4)} MBq"],
-            ["time of administration", time.strftime("%Y-%m-%d %H:%M") if time else "not given; hours per scan were given"],
-            ["reference scan", content.reference],
-            ["computed", str(content.provenance.get("started", "not recorded")).replace("T", " ")],
-        ],
+        "administration": _administration(content),
         "missing": list(content.missing_items),
         "warnings": list(content.warnings),
         "has_truth": bool(content.truth_gy),
         "regions": [_region(content, result) for result in content.results],
-        "scans": [
-            [s.label, f"{s.time_h:.1f}", s.start, s.equipment, str(s.beds),
-             "–" if s.counts is None else f"{s.counts / 1e6:.2f}", number(s.total_activity_mbq), s.registration]
-            for s in content.scans
-        ],
+        "scans": [_scan(scan) for scan in content.scans],
         "activity_times": hours,
         "activities": activities,
-        "coefficients": _coefficients(content), "marrow": _marrow(content.marrow),
-        "budget_names": names, "budget": budget,
-        "dose_methods": dose_methods, "by_method": by_method,
+        "coefficients": _coefficients(content),
+        "marrow": _marrow(content.marrow),
+        "budget_names": names,
+        "budget": budget,
+        "dose_methods": dose_methods,
+        "by_method": by_method,
+        "biology": biology,
+        "biology_sources": biology_sources,
+        "biology_note": BIOLOGY,
         "methods": [[key, value] for key, value in content.methods.items()],
         "fit_warnings": [
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))

@@ -8,6 +8,7 @@ import numpy as np
 
 from lutetia.app.case import Case
 from lutetia.app.report.content import MethodDose, RegionResult
+from lutetia.app.workflow.doses.biology import region_biology
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import DoseMethods
 from lutetia.app.workflow.doses.voxel_methods import LABELS
@@ -58,6 +59,7 @@ def region_results(
                 dose=dose,
                 recovery_coefficients=recoveries,
                 by_method=_by_method(methods, name),
+                biology=region_biology(dose, agent=case.agent, curve=curves[name], fit=fits[name]),
             )
         )
     order = {"organ": 0, "lesion": 1, "other": 2, "remainder": 3}

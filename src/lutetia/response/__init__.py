@@ -1,0 +1,1 @@
+"""Absorbed dose to effect: protraction, biologically effective dose, complication and control probabilities."""
