@@ -1,6 +1,7 @@
 """Red marrow through the command line: the command of its own, and the section of a run."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from lutetia.images.grid import Grid
 from lutetia.images.nifti import read_nifti_volume, write_nifti
 from lutetia.images.regions import Region, Regions
 from lutetia.images.volume import Volume
+from lutetia.kinetics.fit import fit_curve
 
 DECAY_PER_H = math.log(2) / 159.528
 GRID = Grid(size=(28, 24, 20), spacing_mm=(6.0, 6.0, 6.0), origin_mm=(-84.0, -72.0, -60.0))
@@ -78,6 +80,27 @@ def test_methods_stand_side_by_side(lutetia, blood, whole_body):
     assert 0 < body < 1 / DECAY_PER_H
     assert "factor of 3" in document["caution"]
     assert len(document["published_Gy_per_GBq"]) > 4
+
+
+def test_body_excretion_and_bladder_share_all_decays(lutetia, whole_body, monkeypatch):
+    from lutetia.app.workflow.marrow import assess
+
+    def fitted(curve, **options):
+        fit = fit_curve(curve, **options)
+        p = fit.parameters
+        phases = ((p["amplitude_slow_bq"], p["rate_slow_per_s"]), (p["amplitude_fast_bq"], p["rate_fast_per_s"]))
+        return replace(fit, exponentials=phases)
+
+    monkeypatch.setattr(assess, "fit_curve", fitted)
+    command = ("marrow", "--whole-body", whole_body, "--voiding-interval-h", "4", "--model", "bi")
+    code, document, _ = lutetia(*command, *GIVEN)
+    assert code == 0, document
+    found = {k: v["value"] for k, v in document["time_integrated_activity_coefficients_h"].items()}
+    assert found["remainder"] == pytest.approx(found["whole body"])
+    # scaled to all of it at 0.2 h, where these kinetics hold 0.7 * 2^(-0.2/8) + 0.3 * 2^(-0.2/150) = 0.98769
+    assert found["whole body"] + found["excreted"] == pytest.approx(1 / 0.98769 / DECAY_PER_H, rel=1e-4)
+    # of half-lives of 8 and 150 h, a bladder emptied every 4 h holds the activity for some 2 h
+    assert 0.5 < found["urinary bladder contents"] < 2.1
 
 
 def test_a_given_ratio_takes_the_place_of_one(lutetia, blood):

@@ -16,7 +16,7 @@ from lutetia.kinetics.coefficients import (
     excreted_terms,
     impossible_sum,
     largest_coefficient_s,
-    remainder_coefficient,
+    remainder_of_body,
     require_possible_sum,
     time_integrated_activity_coefficient,
 )
@@ -107,19 +107,18 @@ def test_a_sum_within_its_uncertainty_is_possible_and_far_beyond_it_an_error():
 
 
 def test_remainder_is_what_the_organs_leave():
-    rest = remainder_coefficient(coefficient("whole body", 40, 2), [coefficient("liver", 6, 1.5)])
+    rest = remainder_of_body(coefficient("whole body", 40, 2), [coefficient("liver", 6, 1.5)])
     assert rest.value_s / H == pytest.approx(34)
     assert rest.standard_uncertainty_s / H == pytest.approx(2.5)
     assert (
-        remainder_coefficient(coefficient("whole body", 40), [coefficient("liver", 6)]).standard_uncertainty_s
-        is None
+        remainder_of_body(coefficient("whole body", 40), [coefficient("liver", 6)]).standard_uncertainty_s is None
     )
 
 
 def test_organs_beyond_the_whole_body_are_an_error_unless_uncertainty_covers_it():
     with pytest.raises(FitError, match=r"liver.* hold 5\.00 h more"):
-        remainder_coefficient(coefficient("whole body", 40), [coefficient("liver", 45)])
-    assert remainder_coefficient(coefficient("whole body", 40, 3), [coefficient("liver", 45, 1)]).value_s == 0
+        remainder_of_body(coefficient("whole body", 40), [coefficient("liver", 45)])
+    assert remainder_of_body(coefficient("whole body", 40, 3), [coefficient("liver", 45, 1)]).value_s == 0
 
 
 TERMS = st.lists(st.tuples(st.floats(0.05, 0.5), st.floats(0.5, 500)), min_size=1, max_size=2)

@@ -118,7 +118,7 @@ def require_possible_sum(
     return (told,)
 
 
-def remainder_coefficient(
+def remainder_of_body(
     whole_body: TimeIntegratedActivityCoefficient, parts: Sequence[TimeIntegratedActivityCoefficient]
 ) -> TimeIntegratedActivityCoefficient:
     r"""The rest of the body, :math:`\tilde a_{WB} - \sum_h \tilde a_h`, uncertainties in quadrature.

@@ -27,6 +27,7 @@ from lutetia.kinetics.coefficients import (
     bladder_coefficient_s,
     excreted_coefficient_s,
     excreted_terms,
+    remainder_of_body,
     require_possible_sum,
     time_integrated_activity_coefficient,
 )
@@ -180,7 +181,7 @@ def _coefficients(
         return tuple(parts)
     whole = of(WHOLE_BODY, body.whole_body)
     warnings += require_possible_sum([whole], decay_constant_per_s=decay)
-    return (*parts, whole, *_excreted(known, body_fit, decay, warnings))
+    return (*parts, remainder_of_body(whole, parts), whole, *_excreted(known, body_fit, decay, warnings))
 
 
 def _excreted(
