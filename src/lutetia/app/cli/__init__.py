@@ -8,6 +8,7 @@ import typer
 
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.cycles import cycles
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.s_values import svalues
@@ -202,6 +203,7 @@ def nuclide(
 
 
 application.command()(svalues)
+application.command()(cycles)
 
 
 def main() -> None:
