@@ -139,8 +139,8 @@ def integrate_dose_rate(curve: DoseRateCurve, *, fit: Fit) -> IntegratedDoseRate
 
     With masses and surroundings that stay, this is the dose of the time-integrated activity, for both are linear. Where a
     tumour shrinks between scans it is this order that is right; the other needs one mass for all times. The fits let
-    nothing fall more slowly than the nuclide decays, which the dose rate of a region that loses mass may do: then the fit says
-    that its rate lies at physical decay, and trapezoids are the safer choice.
+    nothing fall more slowly than the nuclide decays, which the dose rate of a region that loses mass may do: then the fit
+    says that its rate lies at physical decay, and trapezoids are the safer choice.
 
     Parameters
     ----------

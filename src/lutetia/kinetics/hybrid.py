@@ -171,7 +171,7 @@ def _told(region: str, ratio: Array, relative: float | None, probability: float 
     if probability is not None and probability < DISAGREEMENT_PROBABILITY:
         told.append(
             f"{region}: SPECT over planar is {', '.join(f'{r:.2f}' for r in ratio)} at the coincident times, more spread "
-            f"than the uncertainties allow (p = {probability:.1g}); the overlying activity changes, so that one factor does "
+            f"than the uncertainties allow (p = {probability:.1g}); the overlying activity changes, so one factor does "
             "not hold."
         )
     if relative is None:

@@ -5,7 +5,7 @@ dose calculations. Eur J Nucl Med Mol Imaging 45 (2018) 2456-2474. doi:10.1007/s
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from lutetia.dose.absorbed_dose import UncertaintyComponent
@@ -23,9 +23,18 @@ DENSITY_RELATIVE: Final = 0.01
 
 TIME_COURSE: Final = "count rate, fit and extrapolation"
 """Of a time-integrated activity whose parts are not known."""
+EXTRAPOLATION: Final = "extrapolation"
+CURVE_MODEL: Final = "curve model"
 VOLUME: Final = "volume"
 RECOVERY: Final = "recovery coefficient"
-CURVE_MODEL: Final = "curve model"
+STATISTICS: Final = "Monte Carlo statistics"
+
+ORDER: Final = (
+    "calibration", "scatter correction", "count rate", "repeatability", "registration and motion", EXTRAPOLATION,
+    CURVE_MODEL, TIME_COURSE, VOLUME, "delineation", "voxel size", "resolution", RECOVERY, "density", "decay energy",
+    STATISTICS,
+)  # fmt: skip
+"""Components along the way from counts to dose, for tables and pictures of several regions."""
 
 SHARED: Final = ("calibration", "scatter correction", "decay energy", "density", RECOVERY)
 """Components whose error is the same in all regions of a cycle, and in all cycles measured alike."""
@@ -78,13 +87,21 @@ def dose_budget(
         ("density", DENSITY_RELATIVE),
         *((name, kept * u) for name, u in volumes.items()),
         (RECOVERY, recovery_relative if recovery_coefficient is not None else None),
-        ("Monte Carlo statistics", statistics),
+        (STATISTICS, statistics),
     ]
-    return tuple(
+    found = [
         UncertaintyComponent(name=name, relative=u, shared=name in SHARED)
         for name, u in parts
         if u is not None and u > 0
-    )
+    ]
+    order = in_order([c.name for c in found])
+    return tuple(sorted(found, key=lambda c: order.index(c.name)))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of components, each once, along the way from counts to dose; others last."""
+    once = list(dict.fromkeys(names))
+    return sorted(once, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
 def _of_fit(fit: Sequence[UncertaintyComponent] | float | None) -> list[tuple[str, float | None]]:

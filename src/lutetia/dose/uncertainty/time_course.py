@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.dose.absorbed_dose import UncertaintyComponent
-from lutetia.dose.uncertainty.budget import CURVE_MODEL, TIME_COURSE
+from lutetia.dose.uncertainty.budget import CURVE_MODEL, EXTRAPOLATION, TIME_COURSE
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 
@@ -17,7 +17,6 @@ Array = NDArray[np.float64]
 Refit = Callable[[TimeActivityCurve], CurveFit]
 """The same fit of another curve."""
 
-EXTRAPOLATION: Final = "extrapolation"
 STEP: Final = 0.1
 """Of a point's standard uncertainty, by which it is moved to see what the fit does."""
 NUMERICAL: Final = 0.02

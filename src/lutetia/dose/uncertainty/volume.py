@@ -50,8 +50,8 @@ def volume_components_gear2018(
 
     A diameter has two ends. Each lies within a voxel of width a with equal chance (a²/12), and each edge is blurred by a
     Gaussian of full width w (variance w²/(8 ln 2)). Both take the whole outline to be wrong by one error, as when it is
-    drawn on the image by its diameter; an outline that follows hundreds of voxels averages over them, and one drawn on CT has
-    the resolution of the CT.
+    drawn on the image by its diameter; an outline that follows hundreds of voxels averages over them, and one drawn on CT
+    has the resolution of the CT.
 
     Parameters
     ----------
