@@ -111,7 +111,8 @@ def test_what_is_assumed_is_told(tmp_path):
 def test_the_table_names_regions_and_sums(four):
     shown = CliRunner().invoke(application, ["cycles", *four]).stdout
     assert "kidney left" in shown
-    assert "14.8 ±" in shown
+    assert "14.8 ± " in shown
+    assert "…" not in shown  # nothing is cut off at 80 columns
     assert "29600 MBq in 4 cycles" in shown
 
 

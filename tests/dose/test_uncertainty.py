@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutetia.dose.absorbed_dose import UncertaintyComponent
-from lutetia.dose.uncertainty import combined, dose_budget, surface_area_mm2, volume_relative_uncertainty
+from lutetia.dose.uncertainty import (
+    combined,
+    dose_budget,
+    in_order,
+    surface_area_mm2,
+    volume_relative_uncertainty,
+)
 from lutetia.dose.uncertainty.volume import (
     displacement_relative_uncertainty,
     sphere_under_gaussian,
@@ -199,3 +205,14 @@ def test_the_special_case_is_what_a_blurred_sphere_does():
     exact = volume_sensitivity(recovery=recovery, surface_share=share).dose
     assert slope == pytest.approx(exact, rel=1e-4)  # second order of the step
     assert slope == pytest.approx(volume_sensitivity(recovery=recovery).dose, rel=0.04)
+
+
+def test_components_are_listed_from_counts_to_dose():
+    names = list(budget())
+    assert names[0] == "calibration"
+    assert names.index("count rate, fit and extrapolation") < names.index("volume") < names.index("decay energy")
+    assert in_order(["volume", "of another program", "calibration", "volume"]) == [
+        "calibration",
+        "volume",
+        "of another program",
+    ]

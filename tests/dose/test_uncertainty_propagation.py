@@ -149,8 +149,8 @@ def test_a_fit_of_exponentials_is_refitted_for_every_draw():
 
 
 def test_first_order_fails_for_a_small_lesion_with_an_uncertain_outline():
-    # radius 4.9 mm, boundary 2 mm: the dose goes as a high power of the radius and is skew
-    small = region("lesion 2", volume_ml=0.5, boundary_mm=2.0, count_relative=np.zeros(4))
+    # radius 4.9 mm, boundary 1 mm: the dose falls with nearly the cube of the radius and is skew
+    small = region("lesion 2", volume_ml=0.5, boundary_mm=1.0, count_relative=np.zeros(4))
     found, drawn = both_ways(small)
     first, u = float(found.value[0]), float(found.standard_uncertainty[0])
     low, high = drawn.interval()[:, 0]

@@ -229,22 +229,20 @@ def print_cycles(document: dict[str, Any]) -> None:
 
     console = Console()
     n = len(document["cycles"])
-    table = Table(
-        pad_edge=False, title="Mean absorbed doses / Gy; ± is the standard uncertainty (k=1)", title_justify="left"
-    )
+    table = Table(pad_edge=False, title="Mean absorbed doses / Gy; ± is k=1 of the sum", title_justify="left")
     table.add_column("region", no_wrap=True)
     for head in [*(f"cycle {number}" for number in range(1, n + 1)), "all"]:
         table.add_column(head, justify="right", no_wrap=True)
     for row in document["regions"]:
-        table.add_row(row["region"], *(_shown(cycle) for cycle in row["cycles"]), _shown(row))
+        table.add_row(row["region"], *(_shown(cycle, u=False) for cycle in row["cycles"]), _shown(row))
     console.print(table)
     for warning in document["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
     console.print(f"{document['activity_MBq']:.0f} MBq in {n} cycles. Research use only.", highlight=False)
 
 
-def _shown(dose: dict[str, Any] | None) -> str:
+def _shown(dose: dict[str, Any] | None, *, u: bool = True) -> str:
     if dose is None or dose["absorbed_dose_Gy"] is None:
         return "-"
-    u = dose["u_absorbed_dose_Gy"]
-    return f"{dose['absorbed_dose_Gy']:.3g}" + ("" if u is None else f" ± {u:.2g}")
+    spread = dose["u_absorbed_dose_Gy"] if u else None
+    return f"{dose['absorbed_dose_Gy']:.3g}" + ("" if spread is None else f" ± {spread:.2g}")
