@@ -9,6 +9,7 @@ import typer
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.cycles import cycles
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
 from lutetia.app.cli.reconstruction import reconstruct
@@ -207,6 +208,7 @@ application.command()(svalues)
 application.command()(marrow)
 application.command()(bed)
 application.command()(ntcp)
+application.command()(cycles)
 
 
 def main() -> None:

@@ -11,8 +11,13 @@ from lutetia.app.report.content import RegionResult, ReportContent
 from lutetia.app.report.curves import curves_figure
 from lutetia.app.report.slices import fused_figure, mip_figure, round_below, shortened
 from lutetia.app.report.style import MOST, STYLE, encoded, figure_of_height, say_how_many
+from lutetia.dose.uncertainty import combined, in_order
 
 BAND: Final = "#DADADA"
+
+SMALL: Final = 0.03
+"""Share of the variance below which a part of a budget has no colour of its own."""
+SMALLER: Final = "smaller ones"
 
 
 def all_figures(content: ReportContent) -> dict[str, bytes]:
@@ -143,21 +148,28 @@ def _dose_legend(figure: Any, content: ReportContent, results: Sequence[RegionRe
 
 
 def _budget_figure(content: ReportContent) -> Any:
-    """Stacked bars: each component's share of the variance, scaled to the total relative uncertainty."""
+    """Stacked bars: each component's share of the variance, scaled to the total relative uncertainty.
+
+    Components that are small in every region are drawn as one; the table has them all.
+    """
     chosen = [r for r in content.results if r.dose.budget]
-    names = list(dict.fromkeys(c.name for r in chosen for c in r.dose.budget))
-    figure = figure_of_height(0.27 * min(len(chosen), MOST) + 1.0 + 0.18 * math.ceil(len(names) / 3))
+    names = in_order(c.name for r in chosen for c in r.dose.budget)
+    large = [name for name in names if any(_share_percent(r, name) > SMALL * _relative_percent(r) for r in chosen)]
+    groups: list[tuple[str, Sequence[str]]] = [(name, (name,)) for name in large]
+    if len(large) < len(names):
+        groups.append((SMALLER, [name for name in names if name not in large]))
+    figure = figure_of_height(0.27 * min(len(chosen), MOST) + 1.0 + 0.18 * math.ceil(len(groups) / 3))
     if not chosen:
         return _nothing(figure, "the uncertainty is unknown: no budget")
     say_how_many(figure, len(chosen))
     results = chosen[:MOST]
     axis = figure.add_subplot()
     left = np.zeros(len(results))
-    for turn, name in enumerate(names):
-        width = np.array([_share_percent(result, name) for result in results])
+    for turn, (name, parts) in enumerate(groups):
+        width = np.array([sum(_share_percent(result, part) for part in parts) for result in results])
         axis.barh(
-            range(len(results)), width, left=left, color=COMPONENTS[turn % len(COMPONENTS)], label=name, height=0.7,
-            hatch=(None, "///", "...")[turn // len(COMPONENTS) % 3], edgecolor="white", lw=0.6,
+            range(len(results)), width, left=left, label=name, height=0.7, edgecolor="white", lw=0.6,
+            **_filling(name, turn),
         )  # fmt: skip
         left += width
     for y, total in enumerate(left):
@@ -167,6 +179,19 @@ def _budget_figure(content: ReportContent) -> Any:
     axis.set_xlabel("relative standard uncertainty of the absorbed dose / %; areas are shares of the variance")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure
+
+
+def _filling(name: str, turn: int) -> dict[str, Any]:
+    """Colour and hatch of a part of the budget; each pair once in 24."""
+    if name == SMALLER:
+        return {"color": BAND}
+    hatch = (None, "///", "...")[turn // len(COMPONENTS) % 3]
+    return {"color": COMPONENTS[turn % len(COMPONENTS)], "hatch": hatch}
+
+
+def _relative_percent(result: RegionResult) -> float:
+    """Relative standard uncertainty of the absorbed dose. [%]"""
+    return 100 * combined(result.dose.budget)
 
 
 def _share_percent(result: RegionResult, name: str) -> float:

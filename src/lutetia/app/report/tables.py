@@ -18,8 +18,8 @@ from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 SCHEMA: Final = "lutetia dose 1"
 
 NOT_TABULAR: Final = (
-    "recovery_coefficients", "uncertainty_budget", "by_method_Gy", "cross_checks_Gy", "published_range_Gy_per_GBq",
-    "biology", "warnings",
+    "recovery_coefficients", "uncertainty_budget", "uncertainty_shared", "by_method_Gy", "cross_checks_Gy",
+    "published_range_Gy_per_GBq", "biology", "warnings",
 )  # fmt: skip
 """Keys of a region that hold lists or tables and so are no columns of doses.csv."""
 
@@ -76,6 +76,7 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "model": fit.model,
         "recovery_coefficients": [finite(c) for c in result.recovery_coefficients],
         "uncertainty_budget": {c.name: finite(c.relative) for c in dose.budget},
+        "uncertainty_shared": [c.name for c in dose.budget if c.shared],
         "dose_method": next((m.method for m in result.by_method if m.chosen), None),
         "by_method_Gy": {
             m.method: {"mean": finite(m.mean_gy), "u_statistical": finite(m.statistical_gy)} for m in result.by_method
@@ -104,6 +105,10 @@ def dose_document(content: ReportContent, out: Path) -> dict[str, Any]:
             "agent": given.agent or None,
             "activity_MBq": given.activity_bq * MBQ_PER_BQ,
             "time": given.time.isoformat() if given.time else None,
+        },
+        "calibration": {
+            key: finite(content.provenance.get("parameters", {}).get(key))
+            for key in ("sensitivity_cps_per_MBq", "sensitivity_relative_uncertainty")
         },
         "incomplete": list(content.missing_items),
         "warnings": list(content.warnings),

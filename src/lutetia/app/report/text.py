@@ -16,6 +16,7 @@ from lutetia.app.report.content import (
 )
 from lutetia.app.report.marrow import MarrowSection
 from lutetia.dose.marrow.methods import CAUTION
+from lutetia.dose.uncertainty import in_order
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 OVER_CT: Final = " over CT in grey"
@@ -27,7 +28,7 @@ CAPTIONS: Final = {
     "doses": "Absorbed dose per administered activity with k=2 intervals; grey areas are published ranges.",
     "curves": "Activity: measurements with standard uncertainty (k=1), fit with its k=1 band, dashed beyond the last scan.",
     "dvh": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
-    "budget": "Where the uncertainty of each absorbed dose comes from (k=1).",
+    "budget": "Where the uncertainty of each absorbed dose comes from (k=1), each error with all that it moves.",
 }
 
 
@@ -145,7 +146,7 @@ def _activities(content: ReportContent) -> tuple[list[str], list[list[str]]]:
 
 
 def _budget(content: ReportContent) -> tuple[list[str], list[list[str]]]:
-    names = list(dict.fromkeys(c.name for r in content.results for c in r.dose.budget))
+    names = in_order(c.name for r in content.results for c in r.dose.budget)
     rows = []
     for result in content.results:
         parts = {c.name: percent(c.relative, 1) for c in result.dose.budget}

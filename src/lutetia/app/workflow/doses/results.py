@@ -1,6 +1,5 @@
 """What is told of every region: mean dose by the chosen method, budget, histogram, warnings."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,26 +8,22 @@ import numpy as np
 from lutetia.app.case import Case
 from lutetia.app.report.content import MethodDose, RegionResult
 from lutetia.app.workflow.doses.biology import region_biology
+from lutetia.app.workflow.doses.budget import region_budget
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import DoseMethods
 from lutetia.app.workflow.doses.voxel_methods import LABELS
-from lutetia.app.workflow.measure import REMAINDER, ScanMeasurement
-from lutetia.dose.absorbed_dose import AbsorbedDose, UncertaintyComponent
+from lutetia.app.workflow.measure import ScanMeasurement
+from lutetia.dose.absorbed_dose import AbsorbedDose
 from lutetia.dose.histogram import dose_volume_histogram
 from lutetia.dose.organ import self_dose_of_sphere
-from lutetia.dose.uncertainty import combined, dose_budget, surface_area_mm2, volume_relative_uncertainty
+from lutetia.dose.uncertainty import combined
 from lutetia.errors import OutOfRangeError
-from lutetia.images.regions import Region, Regions
+from lutetia.images.regions import Regions
 from lutetia.images.volume import Volume
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 
-DRAWN_BOUNDARY_MM: Final = 0.5
-"""Systematic error assumed of a drawn outline (k=1)."""
-AUTOMATIC_BOUNDARY_VOXELS: Final = 0.5
-"""The same of an outline found from SPECT, in SPECT voxels."""
 SPILL_IN: Final = 1.15
 """Measured over true activity above which a region's dose carries a warning."""
-STATISTICS: Final = "Monte Carlo statistics"
 
 
 def region_results(
@@ -46,7 +41,9 @@ def region_results(
     for name, known in maps.regions.items():
         found = (m.regions[name].recovery for m in measured if name in m.regions)
         recoveries = tuple(float(r) for r in found if r is not None)
-        dose = _region_dose(case, regions, maps, known, methods, fits[name], recoveries, scatter_to_primary)
+        dose = _region_dose(
+            case, regions, maps, known, methods, curves[name], fits[name], recoveries, scatter_to_primary
+        )
         results.append(
             RegionResult(
                 region=name,
@@ -94,6 +91,7 @@ def _region_dose(
     maps: PatientMaps,
     known: RegionDecays,
     methods: DoseMethods,
+    curve: TimeActivityCurve,
     fit: CurveFit,
     recoveries: Sequence[float],
     scatter_to_primary: float | None,
@@ -104,17 +102,11 @@ def _region_dose(
         raise OutOfRangeError(
             f"{name} ({known.mass_g:.3g} g): no dose by the method {methods.chosen!r}; choose another."
         )
-    budget = dose_budget(
-        calibration=case.camera.sensitivity_relative_uncertainty,
-        fit=_relative(fit),
-        volume=_volume_uncertainty(case, regions, known.region, voxels),
-        # the scan that needed the largest correction
-        recovery_coefficient=max(recoveries, key=lambda r: abs(1 - r)) if recoveries else None,
-        scatter_to_primary=scatter_to_primary,
-    )
-    statistical = methods.result.statistical_gy.get(name, 0.0)
-    if statistical > 0 and mean > 0:
-        budget = (*budget, UncertaintyComponent(name=STATISTICS, relative=statistical / mean))
+    statistical = methods.result.statistical_gy.get(name)
+    budget = region_budget(
+        case, regions, known.region, voxels, curve, fit, recoveries=recoveries, scatter_to_primary=scatter_to_primary,
+        statistics=statistical / mean if statistical and mean > 0 else None,
+    )  # fmt: skip
     relative = None if fit.standard_uncertainty_bq_s is None else combined(budget)
     occupancy = known.occupancy
     doses, fractions = np.zeros(0), np.zeros(0)
@@ -133,11 +125,6 @@ def _region_dose(
         cross_checks=_cross_checks(maps, known, voxels),
         warnings=_dose_warnings(case, fit, relative, recoveries),
     )
-
-
-def _relative(fit: CurveFit) -> float | None:
-    u = fit.standard_uncertainty_bq_s
-    return None if u is None else u / fit.time_integrated_activity_bq_s
 
 
 def _cross_checks(maps: PatientMaps, known: RegionDecays, voxels: Volume) -> dict[str, float]:
@@ -169,18 +156,3 @@ def _dose_warnings(
     elif case.camera.sensitivity_relative_uncertainty is None and fit.standard_uncertainty_bq_s is not None:
         told.append("The uncertainty leaves out the calibration, whose own was not given.")
     return tuple(told)
-
-
-def _volume_uncertainty(case: Case, regions: Regions, region: Region, dose: Volume) -> float:
-    """Relative uncertainty of a region's volume, from its surface unless the case gives it."""
-    if region.name == REMAINDER:
-        return 0.0
-    if case.volume_relative_uncertainty is not None:
-        return case.volume_relative_uncertainty
-    surface = surface_area_mm2(regions.mask(region.name), regions.grid.spacing_mm)
-    boundary = DRAWN_BOUNDARY_MM
-    if region.source == "automatic":
-        boundary = AUTOMATIC_BOUNDARY_VOXELS * math.prod(dose.grid.spacing_mm) ** (1 / 3)
-    return volume_relative_uncertainty(
-        surface_mm2=surface, volume_mm3=regions.volume_ml(region.name) * 1e3, boundary_mm=boundary
-    )
