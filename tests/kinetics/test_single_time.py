@@ -10,7 +10,7 @@ from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.single_time import (
     population_half_life,
     time_integrated_activity_haenscheid2018,
-    time_integrated_activity_known_half_life,
+    time_integrated_activity_madsen2018,
 )
 
 H = 3600.0
@@ -39,7 +39,7 @@ def test_haenscheid_against_a_mono_exponential(x, ratio):
 
 def test_known_half_life_is_exact_for_a_mono_exponential():
     k = math.log(2) / (51.6 * H)
-    fit = time_integrated_activity_known_half_life(
+    fit = time_integrated_activity_madsen2018(
         point(24, 1e6 * math.exp(-k * 24 * H)), effective_half_life_s=51.6 * H, relative_sd=0.2, source="test"
     )
     assert fit.time_integrated_activity_bq_s == pytest.approx(1e6 / k, rel=1e-12)  # A0/k
@@ -54,7 +54,7 @@ def test_uncertainty_of_the_half_life_is_propagated():
 
     step = 0.01
     numeric = abs(tia(50 * (1 + step)) - tia(50 * (1 - step))) / (2 * step) / tia(50) * 0.02
-    fit = time_integrated_activity_known_half_life(
+    fit = time_integrated_activity_madsen2018(
         point(150, relative=0.0), effective_half_life_s=50 * H, relative_sd=0.02, source="test"
     )
     u = fit.standard_uncertainty_bq_s / fit.time_integrated_activity_bq_s

@@ -9,6 +9,7 @@ import typer
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.kernels import kernel
+from lutetia.app.cli.population import population
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.s_values import svalues
 from lutetia.app.cli.spheres import sphere
@@ -22,6 +23,7 @@ application = typer.Typer(
 )
 
 application.add_typer(calibrate)
+application.add_typer(population)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,10 +49,18 @@ class Cohort:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_cohort(path: Path, *, nuclide: str, decay_constant_per_s: float, agent: str = "") -> Cohort:
+def read_cohort(
+    path: Path,
+    *,
+    nuclide: str,
+    decay_constant_per_s: float,
+    agent: str = "",
+    provenance: Mapping[str, str] | None = None,
+) -> Cohort:
     """Read a table with the columns patient, region, time_h, activity_MBq, and u_MBq, administered_MBq if known.
 
-    One row per scan and region, in any order. A column that is there must be filled in every row.
+    One row per scan and region, in any order. A column that is there must be filled in every row. The hash of the file
+    is added to the provenance.
 
     Raises
     ------
@@ -69,7 +78,7 @@ def read_cohort(path: Path, *, nuclide: str, decay_constant_per_s: float, agent:
         decay_constant_per_s=decay_constant_per_s,
         agent=agent,
         source=f"own cohort of {len({patient for patient, _ in curves})} patients",
-        provenance={"cohort_sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+        provenance={**(provenance or {}), "cohort_sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
 
 
@@ -120,7 +129,7 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
 
 def _curve(path: Path, names: tuple[str, str], points: list[tuple[int, dict[str, float]]]) -> CohortCurve:
     points = sorted(points, key=lambda point: point[1]["time_h"])
-    for (earlier, a), (later, b) in zip(points, points[1:], strict=False):
+    for (earlier, a), (later, b) in itertools.pairwise(points):
         if a["time_h"] == b["time_h"]:
             raise InputError(
                 f"{path.name}, lines {earlier} and {later}, column time_h: {a['time_h']:g} h twice for the same patient "

@@ -139,7 +139,9 @@ def modes(
         gradient, curvature = _slope(shape, seen, prior, q)
         held = (q[:, SLOW] <= floor) & (gradient[:, SLOW] < 0)
         gradient[held, SLOW] = 0.0
-        damped = curvature + damping[:, None, None] * identity * np.maximum(curvature.diagonal(0, 1, 2), 1e-9)[:, None]
+        damped = (
+            curvature + damping[:, None, None] * identity * np.maximum(curvature.diagonal(0, 1, 2), 1e-9)[:, None]
+        )
         damped[held, SLOW, :] = damped[held, :, SLOW] = 0.0
         damped[held, SLOW, SLOW] = 1.0
         step = np.clip(np.linalg.solve(damped, gradient[..., None])[..., 0], -2.0, 2.0)

@@ -102,7 +102,7 @@ class RegionKinetics:
         predictive = self.omega if self.mean_covariance is None else self.omega + self.mean_covariance
         prior = Prior(
             mean=self.mean_log,
-            precision=np.linalg.inv(predictive),
+            precision=np.asarray(np.linalg.inv(predictive), dtype=float),
             proportional=self.proportional,
             additive=self.additive,
         )
