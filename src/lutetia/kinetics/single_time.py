@@ -199,7 +199,7 @@ def time_integrated_activity_haenscheid2018(
     curve : with one point
     half_life_relative_sd : spread of effective half-lives, from which the method's own uncertainty is derived; added in
         quadrature to that of the activity
-    effective_half_life_s : about which they spread, where it is known for the region; else about t. [s]
+    effective_half_life_s : their mean, where it is known for the region; else t. [s]
     physical_half_life_s : when given, a warning says if no half-life that physics allows makes the rule hold, and the
         spread is cut there. [s]
 
@@ -211,9 +211,10 @@ def time_integrated_activity_haenscheid2018(
     time_s, activity, u = _single_point(curve)
     rate = LN2 / time_s
     centre = time_s if effective_half_life_s is None else effective_half_life_s
-    factor, weight = _factors(lognormal(1.0, half_life_relative_sd)[1])
-    weight = _cut(weight, centre * factor, physical_half_life_s)
-    x = time_s / (centre * factor)
+    median_s, spread = lognormal(centre, half_life_relative_sd)
+    factor, weight = _factors(spread)
+    weight = _cut(weight, median_s * factor, physical_half_life_s)
+    x = time_s / (median_s * factor)
     ratio = 2 * x * 2.0 ** (-x)
     known = None if u is None else u / activity
     method = math.sqrt(float(weight @ (ratio - 1) ** 2))
@@ -271,11 +272,11 @@ def time_integrated_activity_madsen2018(
     Madsen MT, Menda Y, O'Dorisio TM, O'Dorisio MS. Med Phys 45 (2018) 2318-2324. doi:10.1002/mp.12886
     """
     time_s, activity, u = _single_point(curve)
+    median_s, spread = lognormal(effective_half_life_s, relative_sd)
     k = LN2 / effective_half_life_s
     # second order in the spread keeps the uncertainty from vanishing at k t = 1
     first, second = abs(1 - k * time_s) * relative_sd, 0.5 * ((k * time_s) ** 2 + 1) * relative_sd**2
     known = None if u is None else u / activity
-    median_s, spread = lognormal(effective_half_life_s, relative_sd)
     factor, weight = _factors(spread)
     weight = _cut(weight, median_s * factor, physical_half_life_s)
     rates = LN2 / (median_s * factor)

@@ -195,7 +195,9 @@ def expected(shape: Shape, seen: Observations, prior: Prior, *, start: Array | N
     """
     q, curvature = modes(shape, seen, prior, start=start)
     z, log_weight = _nodes(shape.size)
-    root = np.linalg.cholesky(np.linalg.inv(curvature))
+    # the factor of the inverse, without inverting: L^-T of curvature L L^T
+    factor = np.linalg.cholesky(curvature)
+    root = np.swapaxes(np.linalg.solve(factor, np.broadcast_to(np.eye(shape.size), factor.shape)), 1, 2)
     nodes = q[:, None, :] + np.einsum("nij,qj->nqi", root, z)
     log_volume = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     constant = 0.5 * float(np.linalg.slogdet(prior.precision)[1])

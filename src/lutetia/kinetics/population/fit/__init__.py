@@ -91,8 +91,8 @@ def _region(kind: str, curves: list[CohortCurve], models: Sequence[str], residua
     if not stated:
         seen = replace(seen, variance=np.zeros_like(seen.variance))
     tried, best = _compared(kind, seen, models, residual, stated, n_patients)
+    best, covariance, gain = certainty(best)
     prior, omega, _ = unpacked(best.at, best.shape.size)
-    covariance, decrement = certainty(best)
     aic, bic = best.criteria(n_patients)
     modes = expected(best.shape, seen, prior).modes
     return RegionKinetics(
@@ -110,7 +110,7 @@ def _region(kind: str, curves: list[CohortCurve], models: Sequence[str], residua
         log_likelihood=best.log_likelihood,
         aic=aic,
         bic=bic,
-        converged=decrement < DECREMENT,
+        converged=gain < DECREMENT,
         mean_covariance=None if covariance is None else covariance[: prior.mean.size, : prior.mean.size],
         spread_standard_error=None if covariance is None else spread_error(omega, covariance),
         shrinkage=1 - modes.std(axis=0, ddof=1) / np.sqrt(np.diagonal(omega)),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -17,6 +17,11 @@ Residual = Literal["proportional", "combined"]
 
 LOWEST_LOG_SPREAD: Final = math.log(1e-3)
 """Of a parameter between patients, and of the residual error: zero cannot be reached in logarithms."""
+LARGEST_SPREAD: Final = 5.0
+"""Of the logarithm of a parameter: a factor of 150 between patients."""
+NEWTON_STEPS: Final = 4
+ENOUGH: Final = 1e-6
+"""Gain in log-likelihood not worth another Newton step."""
 FIRST_STEPS: Final = 15
 """Expectation-maximisation steps before the quasi-Newton search."""
 
@@ -49,24 +54,31 @@ def largest_likelihood(shape: Shape, seen: Observations, residual: Residual, sta
     for _ in range(FIRST_STEPS):
         prior, omega = _improved(shape, seen, prior)
     score, start = _score(shape, seen, residual), _packed(prior, omega, residual)
-    low = np.full(start.size, -np.inf)
-    d = shape.size
-    low[d + np.cumsum(np.arange(1, d + 1)) - 1] = LOWEST_LOG_SPREAD
-    n_tri = d + d * (d + 1) // 2
-    low[n_tri] = LOWEST_LOG_SPREAD
-    low[n_tri + 1 :] = math.log(1e-4 * size)
-    start = np.maximum(start, low)
-    bounds = [(x if np.isfinite(x) else None, None) for x in low]
+    low, high = _limits(shape.size, start.size, size)
+    start = np.clip(start, low, high)
     search = minimize(
         score,
         start,
         jac=True,
         method="L-BFGS-B",
-        bounds=bounds,
+        bounds=list(zip(low, high, strict=True)),
         options={"maxiter": 150, "ftol": 1e-12, "gtol": 1e-5},
     )
     at = np.asarray(search.x)
-    return Search(shape=shape, score=score, at=at, free=at > low + 1e-6, log_likelihood=-float(search.fun))
+    return Search(shape=shape, score=score, at=at, free=(at > low + 1e-6) & (at < high - 1e-6), log_likelihood=-float(search.fun))
+
+
+def _limits(d: int, n: int, size: float) -> tuple[Array, Array]:
+    """Least and largest packed parameters, far from what a cohort can have, so that no step leaves what can be computed."""
+    low, high = np.full(n, -60.0), np.full(n, 60.0)
+    rows, columns = np.tril_indices(d)
+    factor = slice(d, d + rows.size)
+    low[factor] = np.where(rows == columns, LOWEST_LOG_SPREAD, -LARGEST_SPREAD)
+    high[factor] = np.where(rows == columns, math.log(LARGEST_SPREAD), LARGEST_SPREAD)
+    low[d + rows.size] = LOWEST_LOG_SPREAD
+    high[d + rows.size] = math.log(LARGEST_SPREAD)
+    low[d + rows.size + 1 :] = math.log(1e-4 * size)
+    return low, high
 
 
 def _packed(prior: Prior, omega: Array, residual: Residual) -> Array:
@@ -172,11 +184,27 @@ def _improved(shape: Shape, seen: Observations, prior: Prior) -> tuple[Prior, Ar
     return new, omega
 
 
-def certainty(search: Search) -> tuple[Array | None, float]:
-    """Covariance of the packed parameters, and the gain in log-likelihood that one more Newton step would bring.
+def certainty(search: Search) -> tuple[Search, Array | None, float]:
+    """The search after a few Newton steps on the score, the covariance of its parameters, and what one more would gain.
 
-    The observed information is by differences of the score; the covariance is None where it is not positive.
+    Quadrature makes likelihood and score disagree a little, on which a line search stumbles; the root of the score does
+    not. The covariance is the inverse of the observed information, None where that is not positive.
     """
+    covariance, gain = _covariance(search)
+    for _ in range(NEWTON_STEPS):
+        if covariance is None or gain < ENOUGH or gain > 1.0:
+            break
+        at = search.at - covariance @ search.score(search.at)[1]
+        after = replace(search, at=at, log_likelihood=-search.score(at)[0])
+        new_covariance, new_gain = _covariance(after)
+        if new_covariance is None or new_gain > gain:
+            break
+        search, covariance, gain = after, new_covariance, new_gain
+    return search, covariance, gain
+
+
+def _covariance(search: Search) -> tuple[Array | None, float]:
+    """Inverse of the observed information (by differences of the score), and the gain by a Newton step."""
     at, free = search.at, search.free
     gradient = search.score(at)[1]
     information = np.zeros((at.size, at.size))

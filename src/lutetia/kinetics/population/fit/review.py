@@ -56,8 +56,9 @@ def _spread(found: RegionKinetics) -> list[str]:
     names = found.shape.names
     correlation = found.omega / np.outer(found.spread, found.spread)
     for i in range(found.shape.size):
-        if found.spread[i] < NO_SPREAD:
-            told.append(f"no spread between patients can be seen in {names[i]}.")
+        u = 0.0 if found.spread_standard_error is None else found.spread_standard_error[i]
+        if found.spread[i] < max(NO_SPREAD, 2 * u):
+            told.append(f"the spread between patients of {names[i]} cannot be told from none.")
         elif found.shrinkage is not None and found.shrinkage[i] > STRONG_SHRINKAGE:
             told.append(f"shrinkage of {names[i]} is {found.shrinkage[i]:.0%}: single curves say little about it.")
         told += [
