@@ -34,7 +34,12 @@ def omega(model, correlation=0.3):
 
 def region(model="mono", *, noise=0.05, **more):
     return RegionKinetics(
-        region="kidney", model=model, mean_log=np.array(TRUTH[model][0]), omega=omega(model), proportional=noise, **more
+        region="kidney",
+        model=model,
+        mean_log=np.array(TRUTH[model][0]),
+        omega=omega(model),
+        proportional=noise,
+        **more,
     )
 
 

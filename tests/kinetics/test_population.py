@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.kinetics.population_cases import LU, TRUTH, H, cohort, drawn, omega, population, region
 
 from lutetia.errors import FitError, InputError, MissingDataError
 from lutetia.kinetics.population.cohort import Cohort
@@ -13,7 +14,8 @@ from lutetia.kinetics.population.fit.likelihood import largest_likelihood
 from lutetia.kinetics.population.individual import Prior, expected, modes, observations
 from lutetia.kinetics.population.model import PopulationModel, RegionKinetics, kind_of_region
 from lutetia.kinetics.population.shapes import BI, MONO, SHAPES, UPTAKE
-from tests.kinetics.population_cases import LU, TRUTH, H, cohort, drawn, omega, population, region
+
+OPTIONS = {"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000}
 
 
 def seen_of(given):
@@ -30,10 +32,14 @@ def test_gradients_are_those_of_the_shape(shape):
         integral = (shape.integral(q + step) - shape.integral(q - step)) / 2e-5
         # central differences: error of step^2 = 1e-10 relative to the largest term
         np.testing.assert_allclose(shape.activity_gradient(q, t)[:, j], activity, rtol=1e-6, atol=1e-7 * 1e8)
-        assert shape.integral_gradient(q)[j] == pytest.approx(integral, rel=1e-6, abs=1e-7 * float(shape.integral(q)))
+        assert shape.integral_gradient(q)[j] == pytest.approx(
+            integral, rel=1e-6, abs=1e-7 * float(shape.integral(q))
+        )
     assert shape.integral(q) == pytest.approx(sum(a / k for a, k in shape.exponentials(q)), rel=1e-12)
     # multiplying the curve is a step along the scale
-    np.testing.assert_allclose(shape.activity(q + math.log(3) * shape.scale, t), 3 * shape.activity(q, t), rtol=1e-12)
+    np.testing.assert_allclose(
+        shape.activity(q + math.log(3) * shape.scale, t), 3 * shape.activity(q, t), rtol=1e-12
+    )
 
 
 def test_marginal_likelihood_is_the_integral_over_patients():
@@ -72,7 +78,7 @@ def test_modes_are_the_largest_log_probability(model):
         def negative(q, one=one):
             return -float(log_joint(shape, one, prior, q[None, None, :])[0, 0])
 
-        other = minimize(negative, np.array(TRUTH[model][0]), method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000})  # fmt: skip
+        other = minimize(negative, np.array(TRUTH[model][0]), method="Nelder-Mead", options=OPTIONS)
         np.testing.assert_allclose(found[i], other.x, atol=1e-5)  # SciPy's simplex, to its own tolerance
 
 
@@ -101,7 +107,9 @@ def test_a_cohort_gives_back_its_population(model):
     u = np.sqrt(np.diagonal(found.mean_covariance))
     assert np.all(np.abs(found.mean_log - q.mean(axis=0)) < 1.5 * u)
     assert np.all(np.abs(found.spread - q.std(axis=0)) < 3 * found.spread_standard_error)
-    assert found.proportional == pytest.approx(0.05, abs=0.008)  # 300 residuals less parameters: 0.05/sqrt(2 x 120)=0.003
+    assert found.proportional == pytest.approx(
+        0.05, abs=0.008
+    )  # 300 residuals less parameters: 0.05/sqrt(2 x 120)=0.003
     # a mean of 60 patients is never known better than without noise (closed form), nor here much worse
     least = found.spread / math.sqrt(60)
     assert np.all((u > 0.95 * least) & (u < 3 * least))
@@ -112,7 +120,9 @@ def test_the_scale_of_a_cohort_moves_only_its_amplitude():
     one, ten = (fit_population(cohort(scale=s), models=("mono",)).regions["kidney"] for s in (1.0, 10.0))
     np.testing.assert_allclose(ten.mean_log - one.mean_log, [math.log(10), 0], atol=1e-4)
     np.testing.assert_allclose(ten.omega, one.omega, rtol=2e-3)  # to the tolerance of the search
-    assert ten.log_likelihood == pytest.approx(one.log_likelihood - 160 * math.log(10), abs=1e-3)  # density of 160 points
+    assert ten.log_likelihood == pytest.approx(
+        one.log_likelihood - 160 * math.log(10), abs=1e-3
+    )  # density of 160 points
 
 
 def test_order_and_names_of_patients_do_not_matter():
@@ -196,7 +206,9 @@ def test_what_cannot_be_fitted_is_refused():
         fit_population(cohort(n=2))
     with pytest.raises(InputError, match="Model tri; expected one or more of mono, uptake, bi"):
         fit_population(cohort(n=3), models=("tri",))
-    with pytest.raises(FitError, match="kidney: no model can be fitted: bi: only 0% of the curves have the 4 points"):
+    with pytest.raises(
+        FitError, match="kidney: no model can be fitted: bi: only 0% of the curves have the 4 points"
+    ):
         fit_population(cohort(n=4, hours=(24, 72)), models=("bi",))
 
 
@@ -210,7 +222,9 @@ def test_kinds_of_regions(name, kind):
 
 def test_a_population_knows_its_regions():
     assert population().of("kidney right").region == "kidney"
-    with pytest.raises(MissingDataError, match="liver: the population of 177Lu-DOTATATE has no such region; it has kidney"):
+    with pytest.raises(
+        MissingDataError, match="liver: the population of 177Lu-DOTATATE has no such region; it has kidney"
+    ):
         population().of("liver")
 
 

@@ -255,7 +255,7 @@ def test_what_cannot_be_is_refused():
         time_integrated_activity_haenscheid2018(several)
     with pytest.raises(FitError, match="no activity at the time point"):
         time_integrated_activity_haenscheid2018(point(24, 0.0, None))
-    with pytest.raises(InputError, match="relative standard deviation -0.1"):
+    with pytest.raises(InputError, match=r"relative standard deviation -0\.1"):
         time_integrated_activity_haenscheid2018(point(24), half_life_relative_sd=-0.1)
     with pytest.raises(InputError, match="Mean 0"):
         time_integrated_activity_madsen2018(point(24), effective_half_life_s=0.0, relative_sd=0.1, source="test")

@@ -122,7 +122,9 @@ def posterior(
 
 def _scale(shape: Shape, seen: Observations, prior: Prior, draws: Array) -> tuple[Array, Array]:
     """Logarithm of the factor by which each curve (n, s, d) meets the activities, and its standard deviation."""
-    found = shape.activity(draws, seen.time_s[:, None, :])
+    # the fastest draws would underflow; their weight vanishes anyhow
+    least = 1e-100 * seen.activity.max(axis=1)[:, None, None]
+    found = np.maximum(shape.activity(draws, seen.time_s[:, None, :]), least)
     variance = seen.variance + (prior.proportional * seen.activity) ** 2 + prior.additive**2
     # a point of no activity and no stated noise tells the scale nothing
     weight = np.where(seen.seen & (variance > 0), 1 / np.maximum(variance, 1e-300), 0.0)[:, None, :]

@@ -65,7 +65,13 @@ def largest_likelihood(shape: Shape, seen: Observations, residual: Residual, sta
         options={"maxiter": 150, "ftol": 1e-12, "gtol": 1e-5},
     )
     at = np.asarray(search.x)
-    return Search(shape=shape, score=score, at=at, free=(at > low + 1e-6) & (at < high - 1e-6), log_likelihood=-float(search.fun))
+    return Search(
+        shape=shape,
+        score=score,
+        at=at,
+        free=(at > low + 1e-6) & (at < high - 1e-6),
+        log_likelihood=-float(search.fun),
+    )
 
 
 def _limits(d: int, n: int, size: float) -> tuple[Array, Array]:
