@@ -12,6 +12,7 @@ from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.cycles import cycles
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
+from lutetia.app.cli.population import population
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.s_values import svalues
 from lutetia.app.cli.spheres import sphere
@@ -25,6 +26,7 @@ application = typer.Typer(
 )
 
 application.add_typer(calibrate)
+application.add_typer(population)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,8 +21,9 @@ from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve, fit_trapezoid
 from lutetia.kinetics.single_time import (
     population_half_life,
+    single_time_gate,
     time_integrated_activity_haenscheid2018,
-    time_integrated_activity_known_half_life,
+    time_integrated_activity_madsen2018,
 )
 from lutetia.physics.nuclides import Nuclide
 from lutetia.recon.reconstruct import Reconstruction
@@ -240,11 +241,17 @@ def _single(case: Case, nuclide: Nuclide, curve: TimeActivityCurve, kind: str) -
             "name the agent (administration: agent)."
         )
     if prior is None or case.model == "haenscheid":
-        return time_integrated_activity_haenscheid2018(curve, physical_half_life_s=nuclide.half_life_s)
-    source = prior.source + ("" if prior.verified else "; not verified against the paper")
-    return time_integrated_activity_known_half_life(
-        curve, effective_half_life_s=prior.effective_half_life_s, relative_sd=prior.relative_sd, source=source
-    )
+        fit = time_integrated_activity_haenscheid2018(curve, physical_half_life_s=nuclide.half_life_s)
+    else:
+        fit = time_integrated_activity_madsen2018(
+            curve,
+            effective_half_life_s=prior.effective_half_life_s,
+            relative_sd=prior.relative_sd,
+            source=prior.source + ("" if prior.verified else "; not verified against the paper"),
+            physical_half_life_s=nuclide.half_life_s,
+        )
+    gate = single_time_gate(agent=case.agent, region=curve.region, kind=kind)
+    return replace(fit, warnings=(*fit.warnings, gate)) if gate else fit
 
 
 def fit_all(
