@@ -96,7 +96,7 @@ def test_equal_rates_are_one_term():
 
 
 def test_uptake_close_to_washout():
-    # the limit is t exp(-k t); its factor by 2/D^2 of the double integral is (mu + 2k)-free algebra: checked numerically
+    # the limit is t exp(-k t), integrated numerically
     k, half_life = LN2 / (50 * H), 2.8 * H
     limit = lea_catcheside_numerical(lambda t: t * np.exp(-k * t), half_life, scale_s=50 * H)
     close = lea_catcheside_exponentials(((1.0, k), (-1.0, k * 1.001)), half_life)

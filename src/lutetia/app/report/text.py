@@ -240,8 +240,7 @@ def report_text(content: ReportContent) -> dict[str, Any]:
         "budget_names": names,
         "budget": budget,
         "dose_methods": dose_methods,
-        "by_method": by_method,
-        **_biology(content),
+        "by_method": by_method, **_biology(content),
         "methods": [[key, value] for key, value in content.methods.items()],
         "fit_warnings": [
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))
