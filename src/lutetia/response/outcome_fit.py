@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_expit, log_ndtr
 
 from lutetia.errors import ConvergenceError, FitError, InputError, MissingDataError
@@ -25,6 +25,8 @@ FEW_EVENTS: Final = 10
 """Events below which the fit carries a warning; rules of thumb ask for ten to twenty a parameter."""
 FARTHEST_AT_ALL: Final = 40.0
 """Largest logarithm of a parameter that is tried; beyond it numbers overflow."""
+IMPOSSIBLE: Final = 1e12
+"""Loss there."""
 FARTHEST: Final = 10.0
 """Largest distance (in the logarithm) at which the end of an interval is looked for; beyond it is open."""
 
@@ -156,7 +158,7 @@ def fit_outcome(data: OutcomeData, *, model: Kind = "logistic") -> OutcomeFit:
 
     def loss(theta: Array) -> float:
         if np.abs(theta).max() > FARTHEST_AT_ALL:
-            return math.inf
+            return IMPOSSIBLE
         return -_log_likelihood(model, data, math.exp(theta[0]), math.exp(theta[1]))
 
     best, least = _minimum(loss, np.array([math.log(float(np.average(data.dose_gy))), 0.0]))
@@ -227,14 +229,16 @@ def _minimum(loss: Loss, start: Array) -> tuple[Array, float]:
 
 def _profile(loss: Loss, best: Array, least: float, which: int) -> tuple[float | None, float | None]:
     """Interval of exp(parameter) by the profile likelihood."""
+    other = float(best[1 - which])
 
     def above(value: float) -> float:
         """How far the loss, least in the other parameter, is above its limit."""
 
-        def with_other(x: Array) -> float:
-            return loss(np.insert(x, which, value))
+        def with_other(x: float) -> float:
+            return loss(np.insert(np.array([x]), which, value))
 
-        return _minimum(with_other, best[1 - which : 2 - which])[1] - least - CHI2_95 / 2
+        found = minimize_scalar(with_other, bracket=(other - 0.1, other + 0.1), options={"xtol": 1e-7})
+        return float(found.fun) - least - CHI2_95 / 2
 
     return _end(above, float(best[which]), -1), _end(above, float(best[which]), +1)
 

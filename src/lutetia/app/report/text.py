@@ -166,7 +166,7 @@ def _parameter_source(found: RegionBiology) -> str:
     return found.tissue.source + ("" if found.tissue.verified else " (not verified)")
 
 
-def _biology(content: ReportContent) -> tuple[list[list[str]], list[str]]:
+def _biology(content: ReportContent) -> dict[str, Any]:
     """Biologically effective doses, their parameters and the number of their source; and the sources."""
     found = [(r.region, r.dose.mean_gy, r.biology) for r in content.results if r.biology is not None]
     sources = list(dict.fromkeys(_parameter_source(b) for _, _, b in found))
@@ -183,7 +183,7 @@ def _biology(content: ReportContent) -> tuple[list[list[str]], list[str]]:
         ]
         for region, mean, b in found
     ]
-    return rows, sources
+    return {"biology": rows, "biology_sources": sources, "biology_note": BIOLOGY}
 
 
 def _methods(content: ReportContent) -> tuple[list[dict[str, Any]], list[list[str]]]:
@@ -275,7 +275,6 @@ def report_text(content: ReportContent) -> dict[str, Any]:
     names, budget = _budget(content)
     hours, activities = _activities(content)
     dose_methods, by_method = _methods(content)
-    biology, biology_sources = _biology(content)
     return {
         "title": "Absorbed dose report",
         "notice": RESEARCH_USE,
@@ -295,9 +294,7 @@ def report_text(content: ReportContent) -> dict[str, Any]:
         "budget": budget,
         "dose_methods": dose_methods,
         "by_method": by_method,
-        "biology": biology,
-        "biology_sources": biology_sources,
-        "biology_note": BIOLOGY,
+        **_biology(content),
         "methods": [[key, value] for key, value in content.methods.items()],
         "fit_warnings": [
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))
