@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 LARGE_EXTRAPOLATION: Final = 0.2
 """Extrapolated fraction above which the result carries a warning (a common limit of dosimetry guidelines)."""
 
+NORMAL_95: Final = 1.959964
+"""Standard deviations of a normal distribution that hold 95 %."""
+
 
 def outside_scans(before: float, after: float) -> list[str]:
     """Warnings about parts of the integral that no scan saw."""
@@ -38,7 +41,8 @@ def fit_trapezoid(
     Returns
     -------
     CurveFit
-        With the uncertainty of the points propagated; None when they have none.
+        With the uncertainty of the points propagated, and an interval that is log-normal with it; None when they have
+        none. Neither knows of what happens between the scans or how the tail goes on.
     """
     if not np.any(curve.activity_bq > 0):
         raise FitError(f"{curve.region}: no activity at any time, so there is nothing to integrate.")
@@ -46,6 +50,7 @@ def fit_trapezoid(
     rate = _tail_rate(curve.time_s, activity, decay_constant_per_s, tail)
     early, inner, late = _trapezoid_parts(curve.time_s, activity, decay_constant_per_s, rate)
     total = early + inner + late
+    uncertainty = _trapezoid_uncertainty(curve, decay_constant_per_s, tail)
     words = (
         "physical decay alone, the longest possible" if rate == decay_constant_per_s else "that of the last points"
     )
@@ -56,13 +61,19 @@ def fit_trapezoid(
         covariance=None,
         aicc=None,
         time_integrated_activity_bq_s=total,
-        standard_uncertainty_bq_s=_trapezoid_uncertainty(curve, decay_constant_per_s, tail),
+        standard_uncertainty_bq_s=uncertainty,
         effective_half_life_s=math.log(2) / rate,
         extrapolated_fraction=late / total,
         activity_at=lambda x: _trapezoid_at(curve, decay_constant_per_s, rate, x),
         band_at=None,
         warnings=(f"The tail of the trapezoid is {words}.", *outside_scans(early / total, late / total)),
+        interval_95_bq_s=None if uncertainty is None else _log_normal_interval(total, uncertainty / total),
     )
+
+
+def _log_normal_interval(total: float, relative: float) -> tuple[float, float]:
+    factor = math.exp(NORMAL_95 * relative)
+    return total / factor, total * factor
 
 
 def _tail_rate(time_s: Array, activity: Array, decay_constant_per_s: float, tail: str) -> float:
