@@ -13,7 +13,7 @@ from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve, fit_trapezoid
 from lutetia.kinetics.single_time import (
     time_integrated_activity_haenscheid2018,
-    time_integrated_activity_known_half_life,
+    time_integrated_activity_madsen2018,
 )
 
 DECAY = math.log(2) / (6.647 * 86400)  # 177Lu
@@ -115,7 +115,7 @@ def test_a_half_life_from_the_population_is_the_models():
     one = curve((72.0,), u=0.04)
 
     def known(c):
-        return time_integrated_activity_known_half_life(
+        return time_integrated_activity_madsen2018(
             c, effective_half_life_s=51 * H, relative_sd=0.2, source="test"
         )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lutetia.errors import InputError
-from lutetia.kinetics.curve_table import read_curves, read_rows
+from lutetia.kinetics.measured.curve_table import read_curves, read_rows
 
 GOOD = "region,time_h,activity_MBq,u_MBq\nliver,4,100,5\nkidney left,24,40,2\nliver,24,80,4\nkidney left,4,60,3\n"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lutetia.errors import FitError, InputError
-from lutetia.kinetics.excretion import (
+from lutetia.kinetics.fit import fit_curve
+from lutetia.kinetics.measured.excretion import (
     blood_curve,
     geometric_mean_counts,
     unbalanced,
@@ -14,7 +15,6 @@ from lutetia.kinetics.excretion import (
     whole_body_from_counts,
     whole_body_from_urine,
 )
-from lutetia.kinetics.fit import fit_curve
 
 H = 3600.0
 LU = math.log(2) / (159.528 * H)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lutetia.errors import InputError, MissingDataError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve
-from lutetia.kinetics.hybrid import hybrid_curve, planar_only
+from lutetia.kinetics.measured.hybrid import hybrid_curve, planar_only
 
 H = 3600.0
 DECAY = math.log(2) / (6.647 * 86400)  # 177Lu

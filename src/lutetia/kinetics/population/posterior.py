@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
+from lutetia.kinetics.fitting.trapezoid import outside_scans
 from lutetia.kinetics.population.individual import Observations, Prior, log_joint, modes, observations
 from lutetia.kinetics.population.model import PopulationModel, RegionKinetics, kind_of_region
 from lutetia.kinetics.population.shapes import SLOW, Shape
 from lutetia.kinetics.single_time import VALID_RANGE, same_agent, single_time_gate
-from lutetia.kinetics.trapezoid import outside_scans
 from lutetia.units import S_PER_H
 
 Array = NDArray[np.float64]

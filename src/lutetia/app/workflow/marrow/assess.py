@@ -32,8 +32,14 @@ from lutetia.kinetics.coefficients import (
     time_integrated_activity_coefficient,
 )
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
-from lutetia.kinetics.excretion import WHOLE_BODY, Excretion, WholeBodyRetention, unbalanced, whole_body_from_urine
 from lutetia.kinetics.fit import fit_curve
+from lutetia.kinetics.measured.excretion import (
+    WHOLE_BODY,
+    Excretion,
+    WholeBodyRetention,
+    unbalanced,
+    whole_body_from_urine,
+)
 from lutetia.physics.nuclides import Nuclide
 
 

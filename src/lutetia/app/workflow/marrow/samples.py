@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lutetia.errors import InputError, MissingDataError
 from lutetia.kinetics.curve import TimeActivityCurve
-from lutetia.kinetics.excretion import (
+from lutetia.kinetics.measured.excretion import (
     WHOLE_BODY,
     Excretion,
     WholeBodyRetention,
