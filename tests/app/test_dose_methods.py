@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lutetia.app.case import DoseSettings
+from lutetia.app.case.settings import DoseSettings
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import compute_methods
 from lutetia.dose.organ_level.coefficients import reference_table

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lutetia.app.case import CameraSettings, Case
+from lutetia.app.case.settings import CameraSettings, Case, KineticsSettings
 from lutetia.app.workflow.doses.budget import DRAWN_BOUNDARY_MM, region_budget
-from lutetia.app.workflow.measure import REGISTRATION_MM, REMAINDER, REPEATABILITY, fit_region
+from lutetia.app.workflow.kinetics import fit_region, kinetics_choice
+from lutetia.app.workflow.measure import REGISTRATION_MM, REMAINDER, REPEATABILITY
 from lutetia.dose.uncertainty import combined, surface_area_mm2
 from lutetia.images.grid import Grid
 from lutetia.images.regions import Region, Regions
@@ -32,7 +33,8 @@ MOTION = REGISTRATION_MM * SURFACE_PER_VOLUME / 4
 def case(model="auto", **more):
     camera = CameraSettings(sensitivity_relative_uncertainty=0.03)
     return Case(
-        folder=Path(), nuclide="Lu-177", agent="177Lu-DOTATATE", model=model, camera=camera, **more
+        folder=Path(), nuclide="Lu-177", agent="177Lu-DOTATATE", kinetics=KineticsSettings(model=model), camera=camera,
+        **more
     )  # fmt: skip
 
 
@@ -44,15 +46,19 @@ def curve(hours=(4.0, 24.0, 72.0, 168.0), counting=0.02, region="kidney left"):
     return TimeActivityCurve(region=region, time_s=t, activity_bq=activity, standard_uncertainty_bq=u)
 
 
+def fitted(this, c):
+    return fit_region(c, nuclide=LU177, kind="organ", choice=kinetics_choice(this))
+
+
 def budget(this, c, fit, region=KIDNEY, **more):
     given = {"recoveries": (0.8, 0.7), "scatter_to_primary": 0.3, "statistics": None} | more
-    found = region_budget(this, REGIONS, region, VOXELS, c, fit, **given)
+    found = region_budget(this, kinetics_choice(this), REGIONS, region, VOXELS, c, fit, **given)
     return found, {part.name: part.relative for part in found}
 
 
 def test_the_points_errors_are_told_apart_and_add_up():
     this, c = case("mono"), curve()
-    fit = fit_region(this, LU177, c, "organ")
+    fit = fitted(this, c)
     found, parts = budget(this, c, fit, statistics=0.004)
     # the same weights for all: the causes are in the ratio of their sizes
     assert parts["registration and motion"] / parts["count rate"] == pytest.approx(MOTION / 0.02, rel=1e-6)
@@ -72,8 +78,8 @@ def test_the_points_errors_are_told_apart_and_add_up():
 
 
 def test_one_scan_has_no_motion_and_a_model():
-    this, c = case("haenscheid"), curve((72.0,))
-    _, parts = budget(this, c, fit_region(this, LU177, c, "organ"))
+    this, c = case("haenscheid2018"), curve((72.0,))
+    _, parts = budget(this, c, fitted(this, c))
     assert "registration and motion" not in parts
     assert parts["count rate"] == pytest.approx(0.02, rel=1e-6)
     assert parts["curve model"] > 0.01
@@ -95,12 +101,12 @@ def test_unknown_points_leave_the_other_components():
     c = TimeActivityCurve(
         region="kidney left", time_s=np.array([4.0, 24.0]) * H, activity_bq=np.array([2e8, 1.5e8])
     )
-    _, parts = budget(this, c, fit_region(this, LU177, c, "organ"))
+    _, parts = budget(this, c, fitted(this, c))
     assert not {"count rate", "extrapolation", "count rate, fit and extrapolation"} & set(parts)
     assert parts["volume"] > 0
 
 
 def test_a_volume_uncertainty_of_the_case_is_taken():
     this, c = case("mono", volume_relative_uncertainty=0.17), curve()
-    _, parts = budget(this, c, fit_region(this, LU177, c, "organ"))
+    _, parts = budget(this, c, fitted(this, c))
     assert parts["volume"] == pytest.approx(0.1)

@@ -115,9 +115,7 @@ def test_a_half_life_from_the_population_is_the_models():
     one = curve((72.0,), u=0.04)
 
     def known(c):
-        return time_integrated_activity_madsen2018(
-            c, effective_half_life_s=51 * H, relative_sd=0.2, source="test"
-        )
+        return time_integrated_activity_madsen2018(c, effective_half_life_s=51 * H, relative_sd=0.2, source="test")
 
     def haenscheid(c):
         return time_integrated_activity_haenscheid2018(c)

@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import yaml
 
-from lutetia.app.case import Case, case_from_document
+from lutetia.app.case.reading import case_from_document
+from lutetia.app.case.settings import Case
 from lutetia.app.proposal import propose_case
 from lutetia.app.workflow import run_case
 from lutetia.app.workflow.output import refuse_unsafe_output
@@ -65,7 +66,7 @@ def _demonstrated(work: Path, target: Path, seed: int, sex: str, force: bool, pr
 
 def _completed(acquired: AcquiredCase, proposed: Case) -> Case:
     """The proposed case with what DICOM does not say, and the case file beside the images for the user to try."""
-    from lutetia.app.case import case_document
+    from lutetia.app.case.writing import case_document
 
     document = {**case_document(proposed, folder="dicom"), **acquired.document}
     path = acquired.folder.parent / "case.yaml"

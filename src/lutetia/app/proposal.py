@@ -6,16 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from lutetia.app.case import (
-    Case,
-    DoseMethod,
-    DoseSettings,
-    Scan,
-    case_document,
-    read_case,
-    require_dose_settings,
-    with_times,
-)  # fmt: skip
+from lutetia.app.case.reading import read_case, require_dose_settings
+from lutetia.app.case.settings import Case, DoseMethod, DoseSettings, KineticsSettings, Scan, with_times
+from lutetia.app.case.writing import case_document  # fmt: skip
 from lutetia.errors import DicomError, InputError
 from lutetia.images.dicom.index import DicomIndex, SeriesInfo, index_dicom
 from lutetia.units import BQ_PER_MBQ, MBQ_PER_BQ, S_PER_H
@@ -46,6 +39,10 @@ class Given:
     reference: str | None = None
     registration: bool = True
     model: str | None = None
+    effective_half_life_h: float | None = None
+    half_life_sd_percent: float | None = None
+    earlier: Path | None = None
+    population: Path | None = None
     method: DoseMethod | None = None
     time_budget_s: float | None = None
     relative_uncertainty: float | None = None
@@ -249,11 +246,22 @@ def _with_given(case: Case, given: Given) -> Case:
         regions=tuple(str(p.resolve()) for p in given.regions) or case.regions,
         reference=given.reference or case.reference,
         registration=case.registration if given.registration else "none",
-        model=given.model or case.model,
+        kinetics=_kinetics(case.kinetics, given),
         dose=_dose(case.dose, given),
         warnings=_still_true(case.warnings, given),
     )
     return with_times(case, tuple(hours * S_PER_H for hours in given.time_h))
+
+
+def _kinetics(settings: KineticsSettings, given: Given) -> KineticsSettings:
+    half_life, spread = given.effective_half_life_h, given.half_life_sd_percent
+    return KineticsSettings(
+        model=given.model or settings.model,
+        effective_half_life_s=settings.effective_half_life_s if half_life is None else half_life * S_PER_H,
+        half_life_relative_sd=settings.half_life_relative_sd if spread is None else spread / 100,
+        earlier=settings.earlier if given.earlier is None else str(given.earlier.resolve()),
+        population=settings.population if given.population is None else str(given.population.resolve()),
+    )
 
 
 def _dose(settings: DoseSettings, given: Given) -> DoseSettings:

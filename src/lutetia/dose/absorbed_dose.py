@@ -28,6 +28,7 @@ class AbsorbedDose:
     standard_uncertainty_gy : None when unknown, never 0
     method : how the mean was computed, in words
     budget : relative components, combined in quadrature
+    interval_95_gy : holds the mean dose with a probability of 95 %, None when unknown; it need not be symmetric
     dvh_dose_gy, dvh_volume_fraction : cumulative dose-volume histogram, empty when there is none
     cross_checks : other methods' mean doses by name. [Gy]
     """
@@ -39,6 +40,7 @@ class AbsorbedDose:
     standard_uncertainty_gy: float | None
     method: str
     budget: tuple[UncertaintyComponent, ...] = ()
+    interval_95_gy: tuple[float, float] | None = None
     dvh_dose_gy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     dvh_volume_fraction: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     cross_checks: dict[str, float] = field(default_factory=dict)

@@ -380,9 +380,14 @@ def _form_uncertainty(earlier: CurveFit, time_s: float, told: list[str]) -> floa
         gradient = model.integral_gradient(p) / model.integral(p)
         gradient = gradient - model.activity_gradient(p, np.array(time_s)) / model.activity(p, np.array(time_s))
         return math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
-    if earlier.standard_uncertainty_bq_s is None or earlier.band_at is None:
+    if earlier.standard_uncertainty_bq_s is None:
         told.append("The earlier curve has no uncertainty, so this one has none.")
         return None
+    if earlier.band_at is None:
+        told.append(
+            "The uncertainty of the earlier curve's integral was taken for that of its form, which is less."
+        )
+        return earlier.standard_uncertainty_bq_s / earlier.time_integrated_activity_bq_s
     told.append("The uncertainties of the earlier curve's integral and activity were taken as independent.")
     at = np.array([time_s])
     return math.hypot(

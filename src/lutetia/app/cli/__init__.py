@@ -10,9 +10,10 @@ from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.cycles import cycles
+from lutetia.app.cli.fitting import fit
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
-from lutetia.app.cli.population import population
+from lutetia.app.cli.population import population as population_commands
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.s_values import svalues
 from lutetia.app.cli.spheres import sphere
@@ -26,7 +27,7 @@ application = typer.Typer(
 )
 
 application.add_typer(calibrate)
-application.add_typer(population)
+application.add_typer(population_commands)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
@@ -108,7 +109,20 @@ def run(
         bool, typer.Option("--registration/--no-registration", help="Register scans, or trust their frames.")
     ] = True,
     model: Annotated[
-        str | None, typer.Option("--model", help="auto, mono, bi, uptake, trapezoid, haenscheid, known-half-life.")
+        str | None,
+        typer.Option("--model", help="auto, average, mono, bi, ..., trapezoid, known, population, haenscheid2018."),
+    ] = None,
+    earlier: Annotated[
+        Path | None, typer.Option("--earlier", help="dose.json of an earlier cycle: the patient's own kinetics.")
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option("--population", help="Kinetics of a cohort (lutetia population fit).")
+    ] = None,
+    effective_half_life_h: Annotated[
+        float | None, typer.Option("--effective-half-life-h", min=1e-6, help="Of all regions, for one scan. [h]")
+    ] = None,
+    half_life_sd_percent: Annotated[
+        float | None, typer.Option("--half-life-sd-percent", min=0.0, help="Standard deviation of that half-life.")
     ] = None,
     method: Annotated[
         Literal["auto", "local", "kernel", "montecarlo", "organ"] | None,
@@ -126,7 +140,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """From images to the dose report."""
-    from lutetia.app.case import parse_percent, parse_time
+    from lutetia.app.case.reading import parse_percent, parse_time
     from lutetia.app.cli.results import print_result
     from lutetia.app.proposal import Given, make_case
     from lutetia.app.workflow import run_case
@@ -147,6 +161,10 @@ def run(
             reference=reference,
             registration=registration,
             model=model,
+            effective_half_life_h=effective_half_life_h,
+            half_life_sd_percent=half_life_sd_percent,
+            earlier=earlier,
+            population=population,
             method=method,
             time_budget_s=time_budget,
             relative_uncertainty=parse_percent(uncertainty, "--uncertainty") if uncertainty else None,
@@ -161,6 +179,7 @@ def run(
             print_result(document)
 
 
+application.command()(fit)
 application.command()(reconstruct)
 application.command()(sphere)
 application.command()(kernel)

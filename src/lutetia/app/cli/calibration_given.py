@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lutetia.app.case import parse_time
+from lutetia.app.case.reading import parse_time
 from lutetia.errors import MissingDataError
 from lutetia.images.acquisition import EnergyWindow
 from lutetia.physics.nuclides import nuclide

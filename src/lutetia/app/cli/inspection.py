@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lutetia.app.case import case_document
+from lutetia.app.case.writing import case_document
 from lutetia.app.proposal import Inspection
 from lutetia.images.dicom.index import SeriesInfo
 from lutetia.units import H_PER_S, KEV_PER_MEV, MBQ_PER_BQ

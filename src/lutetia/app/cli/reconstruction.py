@@ -59,7 +59,7 @@ def reconstruct(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """From raw NM projections to a quantitative SPECT image (DICOM, NIfTI, picture)."""
-    from lutetia.app.case import CameraSettings, Case, ReconstructionSettings
+    from lutetia.app.case.settings import CameraSettings, Case, ReconstructionSettings
     from lutetia.app.workflow.reconstruct import Request, reconstruct_to_folder, sensitivities
 
     with told_errors(as_json=json):

@@ -8,7 +8,7 @@ def value_text(value: float | None, u: float | None) -> str:
     if value is None:
         return "-"
     shown = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return shown if u is None else f"{shown} ± {u:.2g}"
+    return shown if u is None else f"{shown} ± {u:.0f}" if u >= 100 else f"{shown} ± {u:.2g}"
 
 
 def print_result(document: dict[str, Any]) -> None:

@@ -87,7 +87,7 @@ def _nearly_all(result: RegionResult) -> float:
 
 
 def _dose_figure(content: ReportContent) -> Any:
-    """Dose per administered activity with k=2 bars, published range behind, truth where known."""
+    """Dose per administered activity with 95 % bars, published range behind, truth where known."""
     chosen = [r for r in content.results if r.kind != "remainder"] or list(content.results)
     figure = figure_of_height(0.29 * min(len(chosen), MOST) + 1.25)
     say_how_many(figure, len(chosen))
@@ -110,10 +110,12 @@ def _dose_row(axis: Any, y: int, content: ReportContent, result: RegionResult, c
     if published is not None:
         low, high = published.low_gy_per_gbq, published.high_gy_per_gbq
         axis.barh(y, high - low, left=low, height=0.76, color=BAND, lw=0, zorder=1)
-    value, u = result.dose.mean_gy / gbq, result.dose.standard_uncertainty_gy
+    value, ends = result.dose.mean_gy / gbq, result.dose.interval_95_gy
     if value > 0:
         # on a logarithmic axis a bar down to zero has no end
-        bar = None if u is None else [[min(2 * u / gbq, 0.98 * value)], [2 * u / gbq]]
+        bar = None
+        if ends is not None and math.isfinite(ends[1]):
+            bar = [[min(value - ends[0] / gbq, 0.98 * value)], [ends[1] / gbq - value]]
         axis.errorbar(value, y, xerr=bar, fmt="o", ms=5, color=colour, capsize=3, lw=1.6, zorder=3)
     truth = (content.truth_gy or {}).get(result.region)
     if truth is not None and truth > 0:
@@ -138,7 +140,7 @@ def _dose_legend(figure: Any, content: ReportContent, results: Sequence[RegionRe
     from matplotlib.patches import Patch
 
     known = any(r.dose.standard_uncertainty_gy is not None for r in results)
-    label = "result with k=2 interval" if known else "result, uncertainty unknown"
+    label = "result with 95 % interval" if known else "result, uncertainty unknown"
     handles: list[Any] = [Line2D([], [], marker="o", color="#444444", lw=1.6 if known else 0, label=label)]
     if any(content.range_of(r) is not None for r in results):
         handles.append(Patch(color=BAND, label="published range"))

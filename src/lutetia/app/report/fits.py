@@ -1,10 +1,12 @@
 """Fits of time-activity curves as numbers for other programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lutetia import __version__
-from lutetia.app.report.tables import finite, scaled
+from lutetia.app.report.numbers import finite, interval, scaled
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ, S_PER_H
 
@@ -35,15 +37,13 @@ def _row(curve: TimeActivityCurve, fit: CurveFit, administered_mbq: float | None
     return {
         "region": curve.region,
         "model": fit.model,
-        "parameters": parameters_for_people(fit.parameters),
+        **curve_for_people(fit),
         "aicc": finite(fit.aicc),
         "time_integrated_activity_MBq_h": finite(total),
         "u_time_integrated_activity_MBq_h": scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
-        "interval_95_MBq_h": interval(fit.interval_95_bq_s, MBQ_H_PER_BQ_S),
         "effective_half_life_h": scaled(fit.effective_half_life_s, H_PER_S),
         "extrapolated_fraction": finite(fit.extrapolated_fraction),
         "time_integrated_activity_coefficient_h": finite(total / administered_mbq) if administered_mbq else None,
-        "exponentials": exponentials_for_people(fit),
         "candidates": [
             {
                 "model": c.model,
@@ -58,27 +58,39 @@ def _row(curve: TimeActivityCurve, fit: CurveFit, administered_mbq: float | None
     }
 
 
-def interval(values: tuple[float, float] | None, factor: float) -> list[float | None] | None:
-    """An interval in the unit of people."""
-    return None if values is None else [finite(value * factor) for value in values]
+def curve_for_people(fit: CurveFit) -> dict[str, Any]:
+    """What another program, or a later cycle, needs to draw the curve again and to know how certain it is."""
+    return {
+        "parameters": _parameters(fit.parameters),
+        "covariance": _covariance(fit),
+        "exponentials": [{"amplitude_MBq": a * MBQ_PER_BQ, "rate_per_h": k * S_PER_H} for a, k in fit.exponentials],
+        "interval_95_MBq_h": interval(fit.interval_95_bq_s, MBQ_H_PER_BQ_S),
+    }
 
 
-def exponentials_for_people(fit: CurveFit) -> list[dict[str, float]]:
-    """Terms ``a exp(-k t)`` of the curve, by which another program (or a later cycle) can draw it."""
-    return [{"amplitude_MBq": a * MBQ_PER_BQ, "rate_per_h": k * S_PER_H} for a, k in fit.exponentials]
-
-
-def parameters_for_people(parameters: dict[str, float]) -> dict[str, float | None]:
+def _parameters(parameters: Mapping[str, float]) -> dict[str, float | None]:
     """Parameters of a model in MBq and h, with the unit in their names; those without a unit stay."""
-    shown: dict[str, float | None] = {}
-    for name, value in parameters.items():
-        for ending, people, factor in UNITS:
-            if name.endswith(ending):
-                shown[name.removesuffix(ending) + people] = finite(value * factor)
-                break
-        else:
-            shown[name] = finite(value)
+    return {
+        shown: finite(value * factor)
+        for (shown, factor), value in zip(map(for_people, parameters), parameters.values(), strict=True)
+    }
+
+
+def _covariance(fit: CurveFit) -> list[list[float]] | None:
+    """Covariance of the parameters, in their order and units; None where it is not known."""
+    if fit.covariance is None or len(fit.covariance) != len(fit.parameters):
+        return None
+    factor = np.array([for_people(name)[1] for name in fit.parameters])
+    shown: list[list[float]] = (fit.covariance * np.outer(factor, factor)).tolist()
     return shown
+
+
+def for_people(name: str) -> tuple[str, float]:
+    """Name of a parameter with the unit of people, and the factor to it."""
+    for ending, people, factor in UNITS:
+        if name.endswith(ending):
+            return name.removesuffix(ending) + people, factor
+    return name, 1.0
 
 
 def _points(curve: TimeActivityCurve, fit: CurveFit) -> list[dict[str, float | None]]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,27 +10,20 @@ import numpy as np
 
 from lutetia import __version__
 from lutetia.app.report.content import RESEARCH_USE, RegionBiology, RegionResult, ReportContent
+from lutetia.app.report.fits import curve_for_people
 from lutetia.app.report.marrow import marrow_document
+from lutetia.app.report.numbers import finite, interval, scaled
 from lutetia.errors import MissingDataError
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
 
 SCHEMA: Final = "lutetia dose 1"
 
 NOT_TABULAR: Final = (
+    "parameters", "covariance", "exponentials", "interval_95_MBq_h", "interval_95_Gy",
     "recovery_coefficients", "uncertainty_budget", "uncertainty_shared", "by_method_Gy", "cross_checks_Gy",
     "published_range_Gy_per_GBq", "biology", "warnings",
 )  # fmt: skip
 """Keys of a region that hold lists or tables and so are no columns of doses.csv."""
-
-
-def finite(value: float | None) -> float | None:
-    """The value, None when there is none or it is not finite."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def scaled(value: float | None, factor: float) -> float | None:
-    """The value in another unit, None when there is none or it is not finite."""
-    return None if value is None else finite(value * factor)
 
 
 def _biology(found: RegionBiology | None) -> dict[str, Any] | None:
@@ -68,12 +60,14 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "extrapolated_fraction": finite(fit.extrapolated_fraction),
         "absorbed_dose_Gy": finite(dose.mean_gy),
         "u_absorbed_dose_Gy": finite(dose.standard_uncertainty_gy),
+        "interval_95_Gy": interval(dose.interval_95_gy, 1.0),
         "absorbed_dose_Gy_per_GBq": finite(per_gbq),
         "method": dose.method,
         "mass_convention": content.methods.get("masses"),
         "volume_mL": finite(result.volume_ml),
         "source": result.source,
         "model": fit.model,
+        **curve_for_people(fit),
         "recovery_coefficients": [finite(c) for c in result.recovery_coefficients],
         "uncertainty_budget": {c.name: finite(c.relative) for c in dose.budget},
         "uncertainty_shared": [c.name for c in dose.budget if c.shared],

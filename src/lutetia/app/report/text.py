@@ -25,7 +25,7 @@ CAPTIONS: Final = {
     "fused": f"Absorbed dose in colour{OVER_CT}, with the outlines of the regions, through a kidney and the hottest "
     "region. R, L, A, P, H, F: patient's right, left, front, back, head, feet.",
     "mip": "Coronal maximum-intensity projections of the scans, registered onto the reference, all on one scale.",
-    "doses": "Absorbed dose per administered activity with k=2 intervals; grey areas are published ranges.",
+    "doses": "Absorbed dose per administered activity with 95 % intervals; grey areas are published ranges.",
     "curves": "Activity: measurements with standard uncertainty (k=1), fit with its k=1 band, dashed beyond the last scan.",
     "dvh": "Cumulative dose-volume histograms; limited resolution makes edges look shallower than they are.",
     "budget": "Where the uncertainty of each absorbed dose comes from (k=1), each error with all that it moves.",
@@ -87,10 +87,10 @@ def _difference(mean: float, u: float | None, truth: float | None) -> str:
     return text if not u else f"{text} ({abs(mean - truth) / u:.1f} u)"
 
 
-def _interval(mean: float, u: float | None) -> str:
-    if u is None or not math.isfinite(u) or not math.isfinite(mean):
+def _interval(ends: tuple[float, float] | None) -> str:
+    if ends is None or not math.isfinite(ends[0]):
         return "unknown"
-    return f"{number(max(mean - 2 * u, 0.0))}–{number(mean + 2 * u)}"
+    return f"{number(ends[0])}–{number(ends[1])}" if math.isfinite(ends[1]) else f"above {number(ends[0])}"
 
 
 def _scaled(value: float | None, factor: float) -> float | None:
@@ -115,7 +115,7 @@ def _region(content: ReportContent, result: RegionResult) -> dict[str, str]:
         "half_life": number(_scaled(fit.effective_half_life_s, H_PER_S)),
         "extrapolated": percent(fit.extrapolated_fraction),
         "dose": with_uncertainty(mean, u),
-        "interval": _interval(mean, u),
+        "interval": _interval(dose.interval_95_gy),
         "per_gbq": number(per_gbq),
         "published": published,
         "position": position,

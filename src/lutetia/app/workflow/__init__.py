@@ -6,13 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.report.content import ReportContent
 from lutetia.app.workflow.delineate import choose_reference, contour_sources, find_regions, register_scans
 from lutetia.app.workflow.doses.maps import patient_maps, registered_time_points
 from lutetia.app.workflow.doses.methods import compute_methods
 from lutetia.app.workflow.doses.organs import coefficients_of
 from lutetia.app.workflow.doses.results import region_results
+from lutetia.app.workflow.kinetics import kinetics_choice
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
 from lutetia.app.workflow.marrow.section import impossible_coefficients, marrow_section, require_marrow_inputs
 from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
@@ -65,6 +66,7 @@ def run_case(
     require_times(case, index)
     element = nuclide(str(case.nuclide))
     require_marrow_inputs(case)
+    choice = kinetics_choice(case)
     table = coefficients_of(case, element.name)
     loaded = load_scans(case, index, progress=_part(progress, 0.0, 0.08))
     _require_possible_counts(element, loaded)
@@ -79,7 +81,7 @@ def run_case(
     step = _part(progress, 0.58, 0.85)
     measured = measure_scans(case, scans, regions, registrations, reference, progress=step)
     curves = curves_of(scans, measured)
-    fits, unfitted = fit_all(case, element, curves, regions)
+    fits, unfitted = fit_all(choice, element, curves, regions)
     progress("Absorbed dose", 0.86)
     summaries, scatter = scan_summaries(scans, registrations), scans[reference].scatter_to_primary
     # counts and models of the reconstructions have done their work; they are a third of the memory
@@ -87,7 +89,7 @@ def run_case(
     points = registered_time_points(scans, registrations, reference)
     maps = patient_maps(element, regions, scans[reference], points, measured[reference].occupancy, fits)
     methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
-    results = region_results(case, regions, maps, methods, measured, curves, fits, scatter)
+    results = region_results(case, choice, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
         *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.workflow.load import LoadedScan, series_by_uid
 from lutetia.app.workflow.quantify import QuantifiedScan
 from lutetia.errors import GridError, InputError, MissingDataError

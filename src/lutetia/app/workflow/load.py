@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lutetia.app.case import Case, Scan
+from lutetia.app.case.settings import Case, Scan
 from lutetia.errors import DicomError, GridError, InputError, MissingDataError
 from lutetia.images.acquisition import Administration, Projections
 from lutetia.images.dicom.ct import read_ct

@@ -2,29 +2,24 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
+from lutetia.app.workflow.kinetics import KineticsChoice, fit_region
 from lutetia.app.workflow.quantify import QuantifiedScan
 from lutetia.dose.uncertainty import surface_area_mm2
-from lutetia.errors import FitError, InputError
+from lutetia.errors import InputError
 from lutetia.images.body import body_mask
 from lutetia.images.regions import Regions
 from lutetia.images.register import Registration, moved_back
 from lutetia.images.resample import average_onto, region_fractions
 from lutetia.images.volume import Volume
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
-from lutetia.kinetics.fit import fit_curve, fit_trapezoid
-from lutetia.kinetics.single_time import (
-    population_half_life,
-    single_time_gate,
-    time_integrated_activity_haenscheid2018,
-    time_integrated_activity_madsen2018,
-)
+from lutetia.kinetics.fit import fit_trapezoid
 from lutetia.physics.nuclides import Nuclide
 from lutetia.recon.reconstruct import Reconstruction
 from lutetia.recon.recovery import count_uncertainty, counting_uncertainty, recovery_by_reprojection, region_means
@@ -215,47 +210,8 @@ def curves_of(scans: Sequence[QuantifiedScan], measured: Sequence[ScanMeasuremen
     return curves
 
 
-def fit_region(case: Case, nuclide: Nuclide, curve: TimeActivityCurve, kind: str) -> CurveFit:
-    """The fit that the case asks for, or the best that the points allow.
-
-    Raises
-    ------
-    FitError
-        The model does not suit the points.
-    InputError
-        Unknown model.
-    """
-    rate, model = nuclide.decay_constant_per_s, case.model
-    if model == "trapezoid":
-        return fit_trapezoid(curve, decay_constant_per_s=rate)
-    if model in {"haenscheid", "known-half-life"} or (model == "auto" and curve.time_s.size == 1):
-        return _single(case, nuclide, curve, kind)
-    return fit_curve(curve, decay_constant_per_s=rate, model=model)
-
-
-def _single(case: Case, nuclide: Nuclide, curve: TimeActivityCurve, kind: str) -> CurveFit:
-    prior = population_half_life(agent=case.agent, region=curve.region, kind=kind)
-    if case.model == "known-half-life" and prior is None:
-        raise FitError(
-            f"{curve.region}: no effective half-life is known for {case.agent or 'an unnamed agent'}; use haenscheid, or "
-            "name the agent (administration: agent)."
-        )
-    if prior is None or case.model == "haenscheid":
-        fit = time_integrated_activity_haenscheid2018(curve, physical_half_life_s=nuclide.half_life_s)
-    else:
-        fit = time_integrated_activity_madsen2018(
-            curve,
-            effective_half_life_s=prior.effective_half_life_s,
-            relative_sd=prior.relative_sd,
-            source=prior.source + ("" if prior.verified else "; not verified against the paper"),
-            physical_half_life_s=nuclide.half_life_s,
-        )
-    gate = single_time_gate(agent=case.agent, region=curve.region, kind=kind)
-    return replace(fit, warnings=(*fit.warnings, gate)) if gate else fit
-
-
 def fit_all(
-    case: Case, nuclide: Nuclide, curves: Mapping[str, TimeActivityCurve], regions: Regions
+    choice: KineticsChoice, nuclide: Nuclide, curves: Mapping[str, TimeActivityCurve], regions: Regions
 ) -> tuple[dict[str, CurveFit], list[str]]:
     """Fits of all regions; one without activity is left out, the remainder is integrated by trapezoids."""
     kinds = {r.name: r.kind for r in regions.table.values()}
@@ -268,7 +224,8 @@ def fit_all(
             # a mixture of tissues, blood and urine: no single model stands for it
             fits[name] = fit_trapezoid(curve, decay_constant_per_s=nuclide.decay_constant_per_s)
         else:
-            fits[name] = fit_region(case, nuclide, curve, kinds.get(name, REMAINDER))
+            kind = kinds.get(name, REMAINDER)
+            fits[name] = fit_region(curve, nuclide=nuclide, kind=kind, choice=choice)
     if not fits:
         raise InputError("No region holds any activity; check the images, their unit and the regions.")
     return fits, warnings

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.workflow.load import LoadedScan
 from lutetia.errors import InputError, MissingDataError
 from lutetia.images.acquisition import Equipment, Projections

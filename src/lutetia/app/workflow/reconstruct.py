@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lutetia import __version__
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.report.preview import preview_png
 from lutetia.app.workflow.load import LoadedScan, share_a_frame
 from lutetia.app.workflow.output import MARK, finished_folder, refuse_unsafe_output

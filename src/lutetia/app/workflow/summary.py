@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lutetia import __version__
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.report.content import RegionResult, ScanSummary
 from lutetia.app.workflow.doses.maps import MASS_CONVENTION
 from lutetia.app.workflow.doses.methods import DoseMethods
@@ -75,7 +75,7 @@ def methods_of(
         ),
         "registration": "; ".join(dict.fromkeys(r.method for r in registrations)),
         "regions": f"{sources}; overlapping structures: the smaller keeps the voxels",
-        "kinetics": f"{case.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}",
+        "kinetics": f"{case.kinetics.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}",
         "absorbed dose": (
             f"{doses.result.description} ({doses.reason}); decay data ICRP Publication 107; no RBE weighting, progeny not "
             "included"
@@ -119,7 +119,9 @@ def provenance_of(
             "subsets": case.reconstruction.subsets,
             "scatter": case.reconstruction.scatter,
             "registration": case.registration,
-            "model": case.model,
+            "model": case.kinetics.model,
+            "earlier_cycle": case.kinetics.earlier,
+            "population": case.kinetics.population,
             "partial_volume_correction": case.partial_volume_correction,
             "times_h": [scan.time_s * H_PER_S for scan in loaded],
         },

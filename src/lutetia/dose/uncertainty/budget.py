@@ -42,9 +42,45 @@ KEPT_OVER_CYCLES: Final = (VOLUME, CURVE_MODEL)
 """Components of one region whose error returns in every cycle: the rule of its outline, the model of its curve."""
 
 
+COVERAGE_95: Final = 1.959964
+"""Standard deviations of a normal distribution on either side that hold 95 %."""
+
+
 def combined(components: Sequence[UncertaintyComponent]) -> float:
     """Relative standard uncertainty of independent components: root of the sum of squares."""
     return math.sqrt(sum(c.relative**2 for c in components))
+
+
+def interval_95(
+    value: float, *, relative: float, part: float = 0.0, part_interval: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    r"""Values between which the truth lies with a probability of 95 %.
+
+    Lognormal, :math:`\ln D \pm 1.96\sqrt{\ln(1 + u^2)}`. Where one part of the uncertainty has an interval of its own
+    (a curve whose tail nobody saw), that takes the part's place: half-widths in the logarithm add in quadrature, each
+    side for itself.
+
+    Parameters
+    ----------
+    value : estimate, above 0
+    relative : its relative standard uncertainty, all parts
+    part : relative standard uncertainty of the part with an interval of its own
+    part_interval : ends of that interval over the estimate
+    """
+    half = COVERAGE_95 * _log_spread(relative)
+    if part_interval is None:
+        return value * math.exp(-half), value * math.exp(half)
+    rest = COVERAGE_95 * _log_spread(math.sqrt(max(relative**2 - part**2, 0.0)))
+    low, high = part_interval
+    # an end on the wrong side of the estimate (a skewed distribution) leaves the rest alone there
+    below = math.inf if low <= 0 else math.hypot(max(-math.log(low), 0.0), rest)
+    above = math.hypot(max(math.log(high), 0.0), rest)
+    return value * math.exp(-below), value * math.exp(above)
+
+
+def _log_spread(relative: float) -> float:
+    """Standard deviation of the logarithm of a lognormal quantity."""
+    return math.sqrt(math.log1p(relative**2))
 
 
 def dose_budget(

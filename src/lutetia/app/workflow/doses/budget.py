@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.app.case import Case
-from lutetia.app.workflow.measure import REGISTRATION_MM, REMAINDER, REPEATABILITY, fit_region
+from lutetia.app.case.settings import Case
+from lutetia.app.workflow.kinetics import KineticsChoice, fit_region
+from lutetia.app.workflow.measure import REGISTRATION_MM, REMAINDER, REPEATABILITY
 from lutetia.dose.absorbed_dose import UncertaintyComponent
 from lutetia.dose.uncertainty import dose_budget
 from lutetia.dose.uncertainty.time_course import Refit, time_course_components
@@ -34,6 +35,7 @@ Array = NDArray[np.float64]
 
 def region_budget(
     case: Case,
+    choice: KineticsChoice,
     regions: Regions,
     region: Region,
     voxels: Volume,
@@ -59,7 +61,7 @@ def region_budget(
     parts = _point_parts(curve, regions, region, surface)
     return dose_budget(
         calibration=case.camera.sensitivity_relative_uncertainty,
-        fit=time_course_components(curve, fit, refit=_refit(case, fit, region), parts=parts) or None,
+        fit=time_course_components(curve, fit, refit=_refit(case, choice, fit, region), parts=parts) or None,
         volume=_volume_uncertainty(case, regions, region, surface, voxels),
         # the scan that needed the largest correction
         recovery_coefficient=max(recoveries, key=lambda r: abs(1 - r)) if recoveries else None,
@@ -68,7 +70,7 @@ def region_budget(
     )
 
 
-def _refit(case: Case, fit: CurveFit, region: Region) -> Refit:
+def _refit(case: Case, choice: KineticsChoice, fit: CurveFit, region: Region) -> Refit:
     """The fit that was made, its model held."""
     element = nuclide(str(case.nuclide))
     if fit.model.startswith("trapezoid"):
@@ -76,7 +78,7 @@ def _refit(case: Case, fit: CurveFit, region: Region) -> Refit:
     key = next((key for key, model in MODELS.items() if model.name == fit.model), None)
     if key is not None:
         return lambda curve: fit_curve(curve, decay_constant_per_s=element.decay_constant_per_s, model=key)
-    return lambda curve: fit_region(case, element, curve, region.kind)
+    return lambda curve: fit_region(curve, nuclide=element, kind=region.kind, choice=choice)
 
 
 def _point_parts(

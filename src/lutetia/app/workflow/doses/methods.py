@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutetia.app.case import DoseSettings
+from lutetia.app.case.settings import DoseSettings
 from lutetia.app.workflow.doses.maps import MASS_CONVENTION, PatientMaps
 from lutetia.app.workflow.doses.montecarlo import monte_carlo_method
 from lutetia.app.workflow.doses.organs import organ_method

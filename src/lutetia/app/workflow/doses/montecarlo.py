@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.app.case import DoseSettings
+from lutetia.app.case.settings import DoseSettings
 from lutetia.app.workflow.doses.maps import PatientMaps
 from lutetia.app.workflow.doses.voxel_methods import MethodDoses, WaterMaps
 from lutetia.app.workflow.measure import REMAINDER

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.workflow.doses.maps import MASS_CONVENTION, PatientMaps
 from lutetia.app.workflow.doses.voxel_methods import MethodDoses
 from lutetia.dose.organ import self_dose_of_sphere

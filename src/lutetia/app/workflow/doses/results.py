@@ -5,18 +5,19 @@ from typing import Final
 
 import numpy as np
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.report.content import MethodDose, RegionResult
 from lutetia.app.workflow.doses.biology import region_biology
 from lutetia.app.workflow.doses.budget import region_budget
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import DoseMethods
 from lutetia.app.workflow.doses.voxel_methods import LABELS
+from lutetia.app.workflow.kinetics import KineticsChoice
 from lutetia.app.workflow.measure import ScanMeasurement
 from lutetia.dose.absorbed_dose import AbsorbedDose
 from lutetia.dose.histogram import dose_volume_histogram
 from lutetia.dose.organ import self_dose_of_sphere
-from lutetia.dose.uncertainty import combined
+from lutetia.dose.uncertainty import combined, interval_95
 from lutetia.errors import OutOfRangeError
 from lutetia.images.regions import Regions
 from lutetia.images.volume import Volume
@@ -28,6 +29,7 @@ SPILL_IN: Final = 1.15
 
 def region_results(
     case: Case,
+    choice: KineticsChoice,
     regions: Regions,
     maps: PatientMaps,
     methods: DoseMethods,
@@ -42,7 +44,7 @@ def region_results(
         found = (m.regions[name].recovery for m in measured if name in m.regions)
         recoveries = tuple(float(r) for r in found if r is not None)
         dose = _region_dose(
-            case, regions, maps, known, methods, curves[name], fits[name], recoveries, scatter_to_primary
+            case, choice, regions, maps, known, methods, curves[name], fits[name], recoveries, scatter_to_primary
         )
         results.append(
             RegionResult(
@@ -87,6 +89,7 @@ def _by_method(methods: DoseMethods, name: str) -> tuple[MethodDose, ...]:
 
 def _region_dose(
     case: Case,
+    choice: KineticsChoice,
     regions: Regions,
     maps: PatientMaps,
     known: RegionDecays,
@@ -104,7 +107,8 @@ def _region_dose(
         )
     statistical = methods.result.statistical_gy.get(name)
     budget = region_budget(
-        case, regions, known.region, voxels, curve, fit, recoveries=recoveries, scatter_to_primary=scatter_to_primary,
+        case, choice, regions, known.region, voxels, curve, fit, recoveries=recoveries,
+        scatter_to_primary=scatter_to_primary,
         statistics=statistical / mean if statistical and mean > 0 else None,
     )  # fmt: skip
     relative = None if fit.standard_uncertainty_bq_s is None else combined(budget)
@@ -120,11 +124,21 @@ def _region_dose(
         standard_uncertainty_gy=None if relative is None else relative * mean,
         method=f"{fit.model}; {methods.result.description}",
         budget=budget,
+        interval_95_gy=_interval(mean, relative, fit),
         dvh_dose_gy=doses,
         dvh_volume_fraction=fractions,
         cross_checks=_cross_checks(maps, known, voxels),
         warnings=_dose_warnings(case, fit, relative, recoveries),
     )
+
+
+def _interval(mean_gy: float, relative: float | None, fit: CurveFit) -> tuple[float, float] | None:
+    """95 % interval of the dose, as skewed as that of the curve's integral."""
+    u, ends, total = fit.standard_uncertainty_bq_s, fit.interval_95_bq_s, fit.time_integrated_activity_bq_s
+    if relative is None or u is None:
+        return None
+    own = None if ends is None else (ends[0] / total, ends[1] / total)
+    return interval_95(mean_gy, relative=relative, part=u / total, part_interval=own)
 
 
 def _cross_checks(maps: PatientMaps, known: RegionDecays, voxels: Volume) -> dict[str, float]:

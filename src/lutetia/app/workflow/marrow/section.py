@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from lutetia.app.case import Case
+from lutetia.app.case.settings import Case
 from lutetia.app.report.content import RegionResult
 from lutetia.app.report.marrow import MarrowSection
 from lutetia.app.workflow.marrow.assess import MarrowMeasurements, assess_marrow

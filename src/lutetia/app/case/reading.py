@@ -1,120 +1,22 @@
-"""The case file: what DICOM does not say, and which images belong together.
-
-Reading and writing of ``case.yaml``. People write MBq, h, per cent and cps/MBq there; the objects below hold the
-internal units. Every key is listed in docs/reference/case.md.
-"""
+"""Reading of case.yaml and of numbers on the command line, each refusal with its key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from lutetia.app.case.settings import (
+    CameraSettings,
+    Case,
+    DoseMethod,
+    DoseSettings,
+    KineticsSettings,
+    MarrowSettings,
+    ReconstructionSettings,
+    Scan,
+)
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import BQ_PER_MBQ, S_PER_H
-
-RegistrationMode = Literal["rigid", "bspline", "none"]
-DoseMethod = Literal["auto", "local", "kernel", "montecarlo", "organ"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scan:
-    """One time point: its images (series instance UIDs or relative paths), its CT, its time.
-
-    ``time_s`` after administration is needed only where the images carry no date; ``unit`` only for NIfTI.
-    """
-
-    label: str
-    images: tuple[str, ...]
-    ct: str | None = None
-    time_s: float | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CameraSettings:
-    """Calibration of the gamma camera, as the department measured it.
-
-    ``record`` is a calibration record (``lutetia calibrate``); sensitivity and dead time given here go before it.
-    """
-
-    collimator: str | None = None
-    record: str | None = None
-    sensitivity_cps_per_bq: float | None = None
-    sensitivity_relative_uncertainty: float | None = None
-    dead_time_s: float = 0.0
-    intrinsic_fwhm_mm: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReconstructionSettings:
-    """How raw projections become images; ``photopeaks_mev`` are reconstructed together, the first sets the scale."""
-
-    algorithm: Literal["osem", "mlem", "bsrem"] = "osem"
-    iterations: int = 6
-    subsets: int = 6
-    scatter: Literal["auto", "tew", "dew", "model", "none"] = "auto"
-    photopeaks_mev: tuple[float, ...] = ()
-    until_change: float | None = None
-    penalty: float = 0.02
-    device: Literal["cpu", "cuda"] = "cpu"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DoseSettings:
-    """How time-integrated activity becomes absorbed dose.
-
-    ``auto`` is Monte Carlo where ``relative_uncertainty`` (statistical, of every named region) is reached within
-    ``time_budget_s``, else kernels. ``saf_folder`` holds the user's own files of ICRP Publication 133, ``sex`` says
-    which reference person of theirs to take.
-    """
-
-    method: DoseMethod = "auto"
-    time_budget_s: float = 30.0
-    relative_uncertainty: float = 0.01
-    seed: int = 1
-    saf_folder: str | None = None
-    sex: Literal["male", "female"] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MarrowSettings:
-    """What red-marrow dosimetry takes beside images; ``blood`` and ``whole_body`` are CSV files."""
-
-    blood: str | None = None
-    whole_body: str | None = None
-    haematocrit: float | None = None
-    ratio: float | None = None
-    body_mass_g: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """One cycle of one patient.
-
-    ``folder`` is where relative paths start; None fields are those that neither the case file, the options nor
-    DICOM gave.
-    """
-
-    folder: Path
-    subject: str = "patient 1"
-    nuclide: str | None = None
-    agent: str = ""
-    administered_activity_bq: float | None = None
-    administration_time: datetime | None = None
-    scans: tuple[Scan, ...] = ()
-    reference: str | None = None
-    camera: CameraSettings = field(default_factory=CameraSettings)
-    reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
-    registration: RegistrationMode = "rigid"
-    regions: tuple[str, ...] = ()
-    segmentation: Literal["auto", "totalsegmentator", "none"] = "auto"
-    model: str = "auto"
-    dose: DoseSettings = field(default_factory=DoseSettings)
-    partial_volume_correction: bool = True
-    volume_relative_uncertainty: float | None = None
-    warnings: tuple[str, ...] = ()
-    marrow: MarrowSettings = field(default_factory=MarrowSettings)
 
 
 def _number(
@@ -279,6 +181,17 @@ def _marrow(document: Mapping[str, Any], where: str) -> MarrowSettings:
     return MarrowSettings(**files, haematocrit=haematocrit, ratio=ratio, body_mass_g=mass_g)
 
 
+def _kinetics(entry: Mapping[str, Any], where: str) -> KineticsSettings:
+    files = {key: (*_strings(entry.get(key), f"{where}: {key}"), None)[0] for key in ("earlier", "population")}
+    return KineticsSettings(
+        model=str(entry.get("model") or "auto"),
+        effective_half_life_s=_number(entry, "effective_half_life_h", where, factor=S_PER_H, least=1e-9),
+        half_life_relative_sd=_number(entry, "half_life_sd_percent", where, factor=0.01),
+        **files,
+    )
+
+
+KINETICS_KEYS = ("model", "effective_half_life_h", "half_life_sd_percent", "earlier", "population")
 DOSE_KEYS = ("method", "time_budget_s", "uncertainty_percent", "seed", "saf_folder", "sex")
 RECONSTRUCTION_KEYS = (
     "algorithm", "iterations", "subsets", "scatter", "photopeak_keV", "until_change_percent", "penalty", "device",
@@ -309,7 +222,6 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
     scans = document.get("scans") or []
     if not isinstance(scans, list):
         raise InputError(f"{where}: scans should be a list of tables, found {type(scans).__name__}.")
-    kinetics = _section(document, "kinetics", ("model",), where)
     recon = _section(document, "reconstruction", RECONSTRUCTION_KEYS, where)
     return Case(
         folder=folder / str(document.get("folder") or "."),
@@ -329,7 +241,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
         segmentation=_choice(
             document.get("segmentation", "auto"), ("auto", "totalsegmentator", "none"), f"{where}: segmentation"
         ),
-        model=str(kinetics.get("model") or "auto"),
+        kinetics=_kinetics(_section(document, "kinetics", KINETICS_KEYS, where), f"{where}: kinetics"),
         dose=_dose(_section(document, "dose", DOSE_KEYS, where), f"{where}: dose"),
         partial_volume_correction=bool(document.get("partial_volume_correction", True)),
         volume_relative_uncertainty=_number(document, "volume_uncertainty_percent", where, factor=0.01),
@@ -346,55 +258,3 @@ def read_case(path: Path) -> Case:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path.name}: not a readable YAML case file ({error}).") from error
     return case_from_document(document, folder=path.parent, where=path.name)
-
-
-def case_document(case: Case, *, folder: str) -> dict[str, Any]:
-    """The document that ``read_case`` reads, with empty values where something must still be filled in."""
-    activity, sensitivity = case.administered_activity_bq, case.camera.sensitivity_cps_per_bq
-    uncertainty = case.camera.sensitivity_relative_uncertainty
-    document: dict[str, Any] = {
-        "subject": case.subject,
-        "folder": folder,
-        "administration": {
-            "nuclide": case.nuclide,
-            "agent": case.agent or None,
-            "activity_MBq": None if activity is None else round(activity / BQ_PER_MBQ, 4),
-            "time": None if case.administration_time is None else case.administration_time.isoformat(),
-        },
-        "camera": {
-            "collimator": case.camera.collimator,
-            "sensitivity_cps_per_MBq": None if sensitivity is None else round(sensitivity * BQ_PER_MBQ, 6),
-            "sensitivity_uncertainty_percent": None if uncertainty is None else round(uncertainty * 100, 4),
-            "dead_time_us": round(case.camera.dead_time_s * 1e6, 4),
-        },
-        "reference": case.reference,
-        "registration": case.registration,
-        "regions": list(case.regions),
-        "segmentation": case.segmentation,
-        "kinetics": {"model": case.model},
-        "dose": {"method": case.dose.method},
-        "scans": [_scan_document(scan) for scan in case.scans],
-    }
-    return document
-
-
-def _scan_document(scan: Scan) -> dict[str, Any]:
-    entry: dict[str, Any] = {"label": scan.label, "images": list(scan.images), "ct": scan.ct}
-    if scan.time_s is not None:
-        entry["time_h"] = round(scan.time_s / S_PER_H, 4)
-    if scan.unit is not None:
-        entry["unit"] = scan.unit
-    return entry
-
-
-def with_times(case: Case, times_s: tuple[float, ...]) -> Case:
-    """The case with hours after administration given by hand, one per scan in the order of the scans."""
-    if not times_s:
-        return case
-    if len(times_s) != len(case.scans):
-        raise InputError(
-            f"--time-h was given {len(times_s)} times but there are {len(case.scans)} scans "
-            f"({', '.join(s.label for s in case.scans)}); give one for each, in this order."
-        )
-    scans = tuple(replace(scan, time_s=t) for scan, t in zip(case.scans, times_s, strict=True))
-    return replace(case, scans=scans)
