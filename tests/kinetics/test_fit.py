@@ -28,15 +28,20 @@ def half_life(hours):
     return math.log(2) / (hours * H)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def parameters_of(model, size, slow, fast):
+    """Amplitudes that fall and rates that rise from term to term."""
+    p = np.zeros(len(model.names))
+    p[list(model.amplitudes)] = size * 0.7 ** np.arange(len(model.amplitudes))
+    n = len(model.rates)
+    p[list(model.rates)] = half_life(slow) if n == 1 else np.geomspace(half_life(slow), half_life(fast), n)
+    return p
+
+
+@pytest.mark.parametrize("model", [m.of(LU) for m in MODELS.values()], ids=MODELS)
 @given(size=st.floats(1e5, 1e9), slow=st.floats(30, 150), fast=st.floats(0.5, 20))
 @settings(max_examples=20, deadline=None)
 def test_gradients_are_those_of_the_model(model, size, slow, fast):
-    p = np.array(
-        {2: [size, half_life(slow)], 3: [size, half_life(slow), half_life(fast)]}.get(
-            len(model.names), [size, half_life(slow), 0.4 * size, half_life(fast)]
-        )
-    )
+    p = parameters_of(model, size, slow, fast)
     for j in range(p.size):
         step = np.zeros_like(p)
         step[j] = 1e-5 * p[j]
@@ -49,12 +54,11 @@ def test_gradients_are_those_of_the_model(model, size, slow, fast):
         assert model.integral_gradient(p)[j] == pytest.approx(integral, rel=1e-6)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("model", [m.of(LU) for m in MODELS.values()], ids=MODELS)
 def test_integral_is_that_of_the_activity(model):
-    p = np.array([1e7, half_life(60), *([half_life(5)] if len(model.names) == 3 else [4e6, half_life(5)])])
-    p = p[: len(model.names)]
-    numeric = quad(lambda h: float(model.activity(p, np.array(h * H))) * H, 0, 3000, limit=200)[0]
-    assert model.integral(p) == pytest.approx(numeric, rel=1e-6)  # quadrature to 50 half-lives
+    p = parameters_of(model, 1e7, 60, 5)
+    numeric = quad(lambda h: float(model.activity(p, np.array(h * H))) * H, 0, 8000, limit=400)[0]
+    assert model.integral(p) == pytest.approx(numeric, rel=1e-6)  # quadrature to 50 half-lives of the nuclide
 
 
 @given(size=st.floats(1e5, 1e9), hours=st.floats(20, 150))
@@ -154,13 +158,13 @@ def test_integral_scales_with_activity(factor):
 
 
 def test_uptake_that_four_points_show_is_not_forced_into_a_mono_exponential():
-    """AICc is not defined for three parameters and four points; the points themselves refuse the other model."""
+    """With stated uncertainties Akaike's criterion needs no correction for few points, so it compares the two."""
     p = np.array([1.3e6, half_life(62), half_life(2.5)])
     t = np.array([1, 24, 72, 168.0]) * H
     fit = fit_curve(curve(UPTAKE.activity(p, t), t), decay_constant_per_s=LU)
     assert fit.model == UPTAKE.name
     assert fit.time_integrated_activity_bq_s == pytest.approx(UPTAKE.integral(p), rel=1e-3)
-    assert any("do not allow AICc to compare" in w for w in fit.warnings)
+    assert {c.model for c in fit.candidates} >= {MONO.name, UPTAKE.name}
 
 
 def test_scatter_beyond_the_stated_uncertainty_is_told_and_paid_for():

@@ -14,7 +14,7 @@ from lutetia.kinetics.fitting.linear import log_normal
 from lutetia.kinetics.fitting.profile import profile_interval
 from lutetia.kinetics.fitting.shapes import Spread
 from lutetia.kinetics.fitting.trapezoid import fit_trapezoid, outside_scans
-from lutetia.kinetics.models import MODELS, Model
+from lutetia.kinetics.models import BI, MODELS, Model
 
 Array = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: s
         More parameters than points, no activity, or points so far from any allowed curve that the integral is less
         certain than its size.
     InputError
-        Unknown model.
+        Unknown model, or a standard uncertainty that is not finite.
 
     References
     ----------
@@ -64,6 +64,11 @@ def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: s
     """
     if not np.any(curve.activity_bq > 0):
         raise FitError(f"{curve.region}: no activity at any time, so there is nothing to fit.")
+    u = curve.standard_uncertainty_bq
+    if u is not None and not np.all(np.isfinite(u)):
+        raise InputError(
+            f"{curve.region}: standard uncertainties must be finite, or None when unknown; got {u.tolist()}."
+        )
     if model == "trapezoid":
         return fit_trapezoid(curve, decay_constant_per_s=decay_constant_per_s)
     if model in ("auto", "average"):
@@ -119,6 +124,8 @@ def _compared(curve: TimeActivityCurve, decay_constant_per_s: float, *, average:
     told: tuple[str, ...] = ()
     if chosen.aicc is None:
         told = (f"{n} time points do not allow AICc to compare models; a {chosen.model.name} was used.",)
+    elif n < len(BI.names):
+        told = (f"{n} time points cannot tell one phase of washout from two; the interval allows for both.",)
     if average:
         return _averaged(curve, found, told)
     return _result(

@@ -201,9 +201,9 @@ def solution(curve: TimeActivityCurve, task: Problem, found: Array, chi2: float)
 
 
 def _order(model: Model, found: Array) -> list[int]:
-    """Washouts from the slowest to the fastest, each with its amplitude."""
+    """Washouts from the slowest to the fastest, each with its amplitude; as they are where a rate is held."""
     n_a, n_q = len(model.amplitudes), len(model.rates)
-    if n_a < 2:
+    if n_a < 2 or n_q < n_a:
         return list(range(n_a + n_q))
     washout = sorted(range(n_a), key=lambda m: found[n_a + m])
     return [*washout, *(n_a + m for m in washout), *range(2 * n_a, n_a + n_q)]
