@@ -15,8 +15,10 @@ Images = NDArray[np.float32]
 FWHM_PER_SIGMA: Final = 2.3548200450309493
 REACH: Final = 4.0
 """Standard deviations after which a Gaussian is cut."""
-GRADIENT_MM: Final = 10.0
-"""Full width of the smoothing before gradients are taken: about the resolution of SPECT, so that noise has no slope."""
+GRADIENT_MM: Final = 6.0
+"""Full width of the smoothing of the mean image before its gradient is taken: less than the resolution of SPECT."""
+RATIO_MM: Final = 12.0
+"""The same for the ratio of a scan to the mean, which changes little from voxel to voxel."""
 LEAST_SHARE: Final = 1e-3
 """Where the mean image falls below this share of its maximum, relative gradients mean nothing."""
 
@@ -105,7 +107,7 @@ def displacement_sigma(
 
     A displacement d changes a value by :math:`d \cdot \nabla y`; with a standard uncertainty u of each component,
     independent from scan to scan, :math:`\sigma_i = u_i |\nabla y_i|` to first order. The gradient is that of the mean
-    image relative to it (one scan's own is mostly noise), times the scan's value, all smoothed by GRADIENT_MM.
+    image (one scan's own is mostly noise) times the local ratio of the scan to the mean.
 
     Parameters
     ----------
@@ -116,12 +118,14 @@ def displacement_sigma(
     u = np.asarray(displacement_mm, dtype=float)
     if u.size not in (1, len(images)) or not np.all(np.isfinite(u)) or np.any(u < 0):
         raise InputError(f"displacement_mm is {u.tolist()}; expected one number or {len(images)}, none below 0.")
-    soft = np.maximum(smoothed(images, spacing_mm, GRADIENT_MM), 0)
-    weight = 1 / np.maximum(soft.reshape(len(soft), -1).max(axis=1), 1e-30)
-    mean = np.tensordot(weight, soft, axes=1)
-    square = np.zeros(mean.shape)
+    weight = 1 / np.maximum(images.reshape(len(images), -1).max(axis=1), 1e-30)
+    mean = np.tensordot(weight, images, axes=1).astype(np.float32)
+    slope = np.zeros(mean.shape)
+    sharp = smoothed(mean[None], spacing_mm, GRADIENT_MM)[0]
     for axis, spacing in enumerate(spacing_mm):
         if mean.shape[axis] > 1:
-            square += np.gradient(mean, spacing, axis=axis) ** 2
-    relative = np.sqrt(square) / np.maximum(mean, LEAST_SHARE * float(mean.max()) + 1e-30)
-    return np.asarray(soft * relative * np.broadcast_to(u, len(images))[:, None, None, None], dtype=np.float32)
+            slope += np.gradient(sharp, spacing, axis=axis) ** 2
+    soft = np.maximum(smoothed(mean[None], spacing_mm, RATIO_MM)[0], 0)
+    slope = np.sqrt(slope) / np.maximum(soft, LEAST_SHARE * float(soft.max()) + 1e-30)
+    ratio = np.maximum(smoothed(images, spacing_mm, RATIO_MM), 0)
+    return np.asarray(ratio * slope * np.broadcast_to(u, len(images))[:, None, None, None], dtype=np.float32)
