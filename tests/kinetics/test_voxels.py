@@ -9,8 +9,23 @@ from scipy.optimize import curve_fit
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.voxels.fit import VoxelNoise, VoxelRegions, fit_voxels
 from lutetia.kinetics.voxels.result import (
-    BI, COLLAPSED, EMPTY, FITTED, MODEL_NAMES, MONO, NOISE, NOT_COMPARED, NOT_FINITE, OUTSIDE, PHYSICAL_LIMIT, RISING,
-    SCALED, STATUS_MEANINGS, TOO_FAST, TRAPEZOID, UPTAKE,
+    BI,
+    COLLAPSED,
+    EMPTY,
+    FITTED,
+    MODEL_NAMES,
+    MONO,
+    NOISE,
+    NOT_COMPARED,
+    NOT_FINITE,
+    OUTSIDE,
+    PHYSICAL_LIMIT,
+    RISING,
+    SCALED,
+    STATUS_MEANINGS,
+    TOO_FAST,
+    TRAPEZOID,
+    UPTAKE,
 )  # fmt: skip
 
 H = 3600.0
@@ -141,7 +156,9 @@ def test_standard_uncertainty_is_the_spread_of_repeated_fits():
     p = np.array([[1e4, math.log(2) / (60 * H)]])
     truth = terms("mono", p, FOUR)
     sigma = np.broadcast_to(0.04 * truth, (20000, 4))
-    found = fit_voxels(truth + sigma * rng.standard_normal(sigma.shape), FOUR, decay_constant_per_s=DECAY, sigma=sigma)
+    found = fit_voxels(
+        truth + sigma * rng.standard_normal(sigma.shape), FOUR, decay_constant_per_s=DECAY, sigma=sigma
+    )
     spread = found.time_integrated_activity.std(dtype=float)
     # 20,000 repeats know their spread to 0.5 %; the curve is not quite linear in its parameters
     assert np.median(found.standard_uncertainty) == pytest.approx(spread, rel=0.03)
@@ -157,7 +174,9 @@ def test_aicc_finds_the_model_that_made_the_curve():
     for kind, code in (("mono", MONO), ("bi", BI), ("uptake", UPTAKE)):
         y = terms(kind, draw(kind, 400, 9), time_s)
         sigma = 0.02 * y.max(axis=1, keepdims=True) * np.ones_like(y)
-        found = fit_voxels(y + sigma * rng.standard_normal(y.shape), time_s, decay_constant_per_s=DECAY, sigma=sigma)
+        found = fit_voxels(
+            y + sigma * rng.standard_normal(y.shape), time_s, decay_constant_per_s=DECAY, sigma=sigma
+        )
         # AICc prefers a needless term in some voxels, as every criterion with a finite penalty does
         assert np.mean(found.model == code) > 0.85, MODEL_NAMES[code]
 

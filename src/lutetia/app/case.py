@@ -14,6 +14,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.units import BQ_PER_MBQ, S_PER_H
 
 RegistrationMode = Literal["rigid", "bspline", "none"]
+VoxelKinetics = Literal["region", "mono", "auto", "shrunk"]
 DoseMethod = Literal["auto", "local", "kernel", "montecarlo", "organ"]
 
 
@@ -99,6 +100,7 @@ class Case:
     regions: tuple[str, ...] = ()
     segmentation: Literal["auto", "totalsegmentator", "none"] = "auto"
     model: str = "auto"
+    voxels: VoxelKinetics = "region"
     dose: DoseSettings = field(default_factory=DoseSettings)
     partial_volume_correction: bool = True
     volume_relative_uncertainty: float | None = None
@@ -289,7 +291,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
     scans = document.get("scans") or []
     if not isinstance(scans, list):
         raise InputError(f"{where}: scans should be a list of tables, found {type(scans).__name__}.")
-    kinetics = _section(document, "kinetics", ("model",), where)
+    kinetics = _section(document, "kinetics", ("model", "voxels"), where)
     recon = _section(document, "reconstruction", RECONSTRUCTION_KEYS, where)
     return Case(
         folder=folder / str(document.get("folder") or "."),
@@ -310,6 +312,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
             document.get("segmentation", "auto"), ("auto", "totalsegmentator", "none"), f"{where}: segmentation"
         ),
         model=str(kinetics.get("model") or "auto"),
+        voxels=_choice(kinetics.get("voxels", "region"), get_args(VoxelKinetics), f"{where}: kinetics: voxels"),
         dose=_dose(_section(document, "dose", DOSE_KEYS, where), f"{where}: dose"),
         partial_volume_correction=bool(document.get("partial_volume_correction", True)),
         volume_relative_uncertainty=_number(document, "volume_uncertainty_percent", where, factor=0.01),
@@ -350,7 +353,7 @@ def case_document(case: Case, *, folder: str) -> dict[str, Any]:
         "registration": case.registration,
         "regions": list(case.regions),
         "segmentation": case.segmentation,
-        "kinetics": {"model": case.model},
+        "kinetics": {"model": case.model, "voxels": case.voxels},
         "dose": {"method": case.dose.method},
         "scans": [_scan_document(scan) for scan in case.scans],
     }

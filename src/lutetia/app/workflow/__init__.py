@@ -18,6 +18,7 @@ from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
 from lutetia.app.workflow.output import finished_folder, refuse_unsafe_output
 from lutetia.app.workflow.quantify import QuantifiedScan, calibrated, quantify_scan
 from lutetia.app.workflow.summary import checklist_of, methods_of, provenance_of, scan_summaries
+from lutetia.app.workflow.voxels import voxel_maps
 from lutetia.app.workflow.write import write_all
 from lutetia.errors import InputError
 from lutetia.images.acquisition import Administration
@@ -83,12 +84,17 @@ def run_case(
     # counts and models of the reconstructions have done their work; they are a third of the memory
     scans = [replace(scan, reconstruction=None) for scan in scans]
     points = registered_time_points(scans, registrations, reference)
-    maps = patient_maps(element, regions, scans[reference], points, measured[reference].occupancy, fits)
+    occupancy = measured[reference].occupancy
+    voxels = voxel_maps(case, element, points, reference, occupancy, fits)
+    maps = patient_maps(
+        element, regions, scans[reference], points, occupancy, fits, None if voxels is None else voxels.shape
+    )
     methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
     results = region_results(case, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
         *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,
+        *(() if voxels is None else voxels.warnings),
     )  # fmt: skip
     content = ReportContent(
         subject=case.subject,
@@ -109,7 +115,10 @@ def run_case(
     )
     progress("Writing the report", 0.9)
     with finished_folder(out) as folder:
-        return write_all(content, loaded[reference], folder, out.resolve(), progress=_part(progress, 0.9, 1.0))
+        more = {} if voxels is None else voxels.files(maps.time_integrated_activity)
+        return write_all(
+            content, loaded[reference], folder, out.resolve(), more, progress=_part(progress, 0.9, 1.0)
+        )
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:

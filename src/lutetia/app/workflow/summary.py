@@ -75,7 +75,7 @@ def methods_of(
         ),
         "registration": "; ".join(dict.fromkeys(r.method for r in registrations)),
         "regions": f"{sources}; overlapping structures: the smaller keeps the voxels",
-        "kinetics": f"{case.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}",
+        "kinetics": f"{case.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}; voxels: {case.voxels}",
         "absorbed dose": (
             f"{doses.result.description} ({doses.reason}); decay data ICRP Publication 107; no RBE weighting, progeny not "
             "included"
@@ -120,6 +120,7 @@ def provenance_of(
             "scatter": case.reconstruction.scatter,
             "registration": case.registration,
             "model": case.model,
+            "voxels": case.voxels,
             "partial_volume_correction": case.partial_volume_correction,
             "times_h": [scan.time_s * H_PER_S for scan in loaded],
         },
