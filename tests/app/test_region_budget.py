@@ -8,7 +8,7 @@ import pytest
 
 from lutetia.app.case.settings import CameraSettings, Case, KineticsSettings
 from lutetia.app.workflow.doses.budget import DRAWN_BOUNDARY_MM, region_budget
-from lutetia.app.workflow.kinetics import fit_region, kinetics_choice
+from lutetia.app.workflow.kinetics.regions import fit_region, kinetics_choice
 from lutetia.app.workflow.measure import REGISTRATION_MM, REMAINDER, REPEATABILITY
 from lutetia.dose.uncertainty import combined, surface_area_mm2
 from lutetia.images.grid import Grid

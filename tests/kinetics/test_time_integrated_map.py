@@ -43,5 +43,5 @@ def test_weights_integrate_pure_decay_in_the_tails():
 
 
 def test_regions_must_match():
-    with pytest.raises(InputError, match="one time-integrated activity per region"):
+    with pytest.raises(InputError, match="One time-integrated activity per region"):
         make([np.ones(GRID.shape, np.float32)], {"liver": np.ones(GRID.shape, np.float32)}, {})

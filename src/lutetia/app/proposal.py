@@ -255,7 +255,8 @@ def _with_given(case: Case, given: Given) -> Case:
 
 def _kinetics(settings: KineticsSettings, given: Given) -> KineticsSettings:
     half_life, spread = given.effective_half_life_h, given.half_life_sd_percent
-    return KineticsSettings(
+    return replace(
+        settings,
         model=given.model or settings.model,
         effective_half_life_s=settings.effective_half_life_s if half_life is None else half_life * S_PER_H,
         half_life_relative_sd=settings.half_life_relative_sd if spread is None else spread / 100,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lutetia.errors import GridError
 from lutetia.images.grid import Grid
 
-UNITS = frozenset({"HU", "counts", "counts/s", "Bq/mL", "Bq s/mL", "Gy", "Gy/s", "g/mL", "1/cm", "SUV", "1"})
+UNITS = frozenset({"HU", "counts", "counts/s", "Bq/mL", "Bq s/mL", "Gy", "Gy/s", "g/mL", "1/cm", "SUV", "h", "1"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -52,8 +52,8 @@ def time_integrated_activity_map(
     GridError, InputError
         Images on different grids, or regions without a fit.
     """
-    if not images or len(images) != len(time_s) or set(occupancy) != set(time_integrated_activity_bq_s):
-        raise InputError("One time per image and one time-integrated activity per region expected.")
+    if not images or len(images) != len(time_s):
+        raise InputError("One time per image expected.")
     grid = images[0].grid
     shape = np.zeros(grid.shape, np.float32)
     for image, weight in zip(images, time_weights_s(time_s, decay_constant_per_s), strict=True):
@@ -61,11 +61,34 @@ def time_integrated_activity_map(
         if image.unit != "Bq/mL":
             raise InputError(f"An image is in {image.unit!r}; expected 'Bq/mL'.")
         shape += np.float32(weight) * np.maximum(image.values, 0)
+    return scaled_to_regions(
+        Volume(grid=grid, values=shape, unit="Bq s/mL"),
+        occupancy=occupancy,
+        time_integrated_activity_bq_s=time_integrated_activity_bq_s,
+    )
+
+
+def scaled_to_regions(
+    shape: Volume,
+    *,
+    occupancy: Mapping[str, NDArray[np.float32]],
+    time_integrated_activity_bq_s: Mapping[str, float],
+) -> Volume:
+    """A map of any scale so that its sum over each region is the region's time-integrated activity.
+
+    Raises
+    ------
+    GridError, InputError
+        Shares on another grid, or regions without a fit.
+    """
+    if set(occupancy) != set(time_integrated_activity_bq_s):
+        raise InputError("One time-integrated activity per region expected.")
+    grid = shape.grid
     total = np.zeros(grid.shape, np.float32)
     for name, share in occupancy.items():
         if share.shape != grid.shape:
             raise GridError(f"Occupancy of {name} has shape {share.shape}; the images have {grid.shape}.")
-        total += _region_part(shape, share, time_integrated_activity_bq_s[name], grid.voxel_ml)
+        total += _region_part(shape.values, share, time_integrated_activity_bq_s[name], grid.voxel_ml)
     return Volume(grid=grid, values=total, unit="Bq s/mL")
 
 

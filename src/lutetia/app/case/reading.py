@@ -14,6 +14,7 @@ from lutetia.app.case.settings import (
     MarrowSettings,
     ReconstructionSettings,
     Scan,
+    VoxelKinetics,
 )
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import BQ_PER_MBQ, S_PER_H
@@ -185,13 +186,14 @@ def _kinetics(entry: Mapping[str, Any], where: str) -> KineticsSettings:
     files = {key: (*_strings(entry.get(key), f"{where}: {key}"), None)[0] for key in ("earlier", "population")}
     return KineticsSettings(
         model=str(entry.get("model") or "auto"),
+        voxels=_choice(entry.get("voxels", "region"), get_args(VoxelKinetics), f"{where}: voxels"),
         effective_half_life_s=_number(entry, "effective_half_life_h", where, factor=S_PER_H, least=1e-9),
         half_life_relative_sd=_number(entry, "half_life_sd_percent", where, factor=0.01),
         **files,
     )
 
 
-KINETICS_KEYS = ("model", "effective_half_life_h", "half_life_sd_percent", "earlier", "population")
+KINETICS_KEYS = ("model", "voxels", "effective_half_life_h", "half_life_sd_percent", "earlier", "population")
 DOSE_KEYS = ("method", "time_budget_s", "uncertainty_percent", "seed", "saf_folder", "sex")
 RECONSTRUCTION_KEYS = (
     "algorithm", "iterations", "subsets", "scatter", "photopeak_keV", "until_change_percent", "penalty", "device",

@@ -8,6 +8,7 @@ from typing import Literal
 from lutetia.errors import InputError
 
 RegistrationMode = Literal["rigid", "bspline", "none"]
+VoxelKinetics = Literal["region", "mono", "auto", "shrunk"]
 DoseMethod = Literal["auto", "local", "kernel", "montecarlo", "organ"]
 
 
@@ -76,12 +77,13 @@ class KineticsSettings:
     """How curves become time-integrated activity.
 
     ``model`` is a model of ``kinetics.fit.fit_curve``, "trapezoid", or a method for few scans ("haenscheid2018",
-    "madsen2018", "known", "population"). ``effective_half_life_s`` with its relative standard deviation is for
-    madsen2018 and known; ``earlier`` is the dose.json of an earlier cycle, ``population`` a file made by
-    ``lutetia population fit``.
+    "madsen2018", "known", "population"); ``voxels`` says whether voxels have kinetics of their own.
+    ``effective_half_life_s`` with its relative standard deviation is for madsen2018 and known; ``earlier`` is the
+    dose.json of an earlier cycle, ``population`` a file made by ``lutetia population fit``.
     """
 
     model: str = "auto"
+    voxels: VoxelKinetics = "region"
     effective_half_life_s: float | None = None
     half_life_relative_sd: float | None = None
     earlier: str | None = None

@@ -53,4 +53,8 @@ def _kinetics_document(settings: KineticsSettings) -> dict[str, Any]:
         "earlier": settings.earlier,
         "population": settings.population,
     }
-    return {"model": settings.model, **{key: value for key, value in given.items() if value is not None}}
+    return {
+        "model": settings.model,
+        "voxels": settings.voxels,
+        **{key: value for key, value in given.items() if value is not None},
+    }

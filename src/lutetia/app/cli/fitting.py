@@ -69,7 +69,7 @@ def fit(
         if method is not None and model is not None:
             raise InputError(f"--model {model} and --method {method}: one of them, please.")
         from lutetia.app.report.fits import fit_document
-        from lutetia.app.workflow.kinetics import KineticsChoice, fit_region, one_scan, read_earlier_fits
+        from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region, one_scan, read_earlier_fits
         from lutetia.kinetics.measured.curve_table import read_curves
         from lutetia.kinetics.population.files import read_population
         from lutetia.physics.nuclides import nuclide as nuclide_called

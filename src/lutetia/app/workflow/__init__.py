@@ -13,7 +13,8 @@ from lutetia.app.workflow.doses.maps import patient_maps, registered_time_points
 from lutetia.app.workflow.doses.methods import compute_methods
 from lutetia.app.workflow.doses.organs import coefficients_of
 from lutetia.app.workflow.doses.results import region_results
-from lutetia.app.workflow.kinetics import kinetics_choice
+from lutetia.app.workflow.kinetics.regions import kinetics_choice
+from lutetia.app.workflow.kinetics.voxels import voxel_maps
 from lutetia.app.workflow.load import LoadedScan, load_scans, require_known, require_times
 from lutetia.app.workflow.marrow.section import impossible_coefficients, marrow_section, require_marrow_inputs
 from lutetia.app.workflow.measure import curves_of, fit_all, measure_scans
@@ -87,13 +88,18 @@ def run_case(
     # counts and models of the reconstructions have done their work; they are a third of the memory
     scans = [replace(scan, reconstruction=None) for scan in scans]
     points = registered_time_points(scans, registrations, reference)
-    maps = patient_maps(element, regions, scans[reference], points, measured[reference].occupancy, fits)
+    occupancy = measured[reference].occupancy
+    voxels = voxel_maps(case, element, points, reference, occupancy, fits)
+    maps = patient_maps(
+        element, regions, scans[reference], points, occupancy, fits, None if voxels is None else voxels.shape
+    )
     methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
     results = region_results(case, choice, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
         *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,
         *impossible_coefficients(element, given, results),
+        *(() if voxels is None else voxels.warnings),
     )  # fmt: skip
     content = ReportContent(
         subject=case.subject,
@@ -115,7 +121,10 @@ def run_case(
     )
     progress("Writing the report", 0.9)
     with finished_folder(out) as folder:
-        return write_all(content, loaded[reference], folder, out.resolve(), progress=_part(progress, 0.9, 1.0))
+        more = {} if voxels is None else voxels.files(maps.time_integrated_activity)
+        return write_all(
+            content, loaded[reference], folder, out.resolve(), more, progress=_part(progress, 0.9, 1.0)
+        )
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:

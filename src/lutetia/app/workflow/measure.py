@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.app.case.settings import Case
-from lutetia.app.workflow.kinetics import KineticsChoice, fit_region
+from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region
 from lutetia.app.workflow.quantify import QuantifiedScan
 from lutetia.dose.uncertainty import surface_area_mm2
 from lutetia.errors import InputError

@@ -75,7 +75,10 @@ def methods_of(
         ),
         "registration": "; ".join(dict.fromkeys(r.method for r in registrations)),
         "regions": f"{sources}; overlapping structures: the smaller keeps the voxels",
-        "kinetics": f"{case.kinetics.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}",
+        "kinetics": (
+            f"{case.kinetics.model}; used: {', '.join(dict.fromkeys(r.fit.model for r in results))}; "
+            f"voxels: {case.kinetics.voxels}"
+        ),
         "absorbed dose": (
             f"{doses.result.description} ({doses.reason}); decay data ICRP Publication 107; no RBE weighting, progeny not "
             "included"
@@ -122,6 +125,7 @@ def provenance_of(
             "model": case.kinetics.model,
             "earlier_cycle": case.kinetics.earlier,
             "population": case.kinetics.population,
+            "voxels": case.kinetics.voxels,
             "partial_volume_correction": case.partial_volume_correction,
             "times_h": [scan.time_s * H_PER_S for scan in loaded],
         },

@@ -1,7 +1,7 @@
 """All output files of a run."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,24 @@ from lutetia.images.dicom.write_parametric_map import write_parametric_map
 from lutetia.images.dicom.write_rtdose import write_rtdose
 from lutetia.images.dicom.write_seg import write_seg
 from lutetia.images.nifti import write_nifti
+from lutetia.images.volume import Volume
 
 Progress = Callable[[str, float], None]
 
 
 def write_all(
-    content: ReportContent, reference: LoadedScan, folder: Path, out: Path, *, progress: Progress
+    content: ReportContent,
+    reference: LoadedScan,
+    folder: Path,
+    out: Path,
+    more: Mapping[str, Volume],
+    *,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Write tables, pictures, report, DICOM and NIfTI into a folder; returns the document of dose.json."""
+    """Write tables, pictures, report, DICOM and NIfTI into a folder; returns the document of dose.json.
+
+    ``more`` are maps that are written as NIfTI under their names.
+    """
     from lutetia.app.report.figures import all_figures
     from lutetia.app.report.html import write_html
     from lutetia.app.report.pdf import write_pdf
@@ -37,7 +47,7 @@ def write_all(
     write_html(content, figures, folder / "report.html")
     write_pdf(content, figures, folder / "report.pdf")
     progress("Writing NIfTI and DICOM", 0.6)
-    _write_nifti(content, folder / "nifti")
+    _write_nifti(content, folder / "nifti", more)
     if reference.ct_files or not reference.emission_files[0].name.endswith((".nii", ".nii.gz")):
         _write_dicom(content, reference, folder / "dicom")
     provenance = {**content.provenance, "warnings": list(content.warnings)}
@@ -45,11 +55,13 @@ def write_all(
     return document
 
 
-def _write_nifti(content: ReportContent, folder: Path) -> None:
+def _write_nifti(content: ReportContent, folder: Path, more: Mapping[str, Volume]) -> None:
     folder.mkdir()
     write_nifti(content.dose, folder / "absorbed_dose_Gy.nii.gz")
     write_nifti(content.time_integrated_activity, folder / "time_integrated_activity_Bq_s_per_mL.nii.gz")
     write_nifti(content.regions, folder / "regions.nii.gz")
+    for name, volume in more.items():
+        write_nifti(volume, folder / f"{name}.nii.gz")
 
 
 def _write_dicom(content: ReportContent, reference: LoadedScan, folder: Path) -> None:

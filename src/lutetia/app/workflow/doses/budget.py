@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.app.case.settings import Case
-from lutetia.app.workflow.kinetics import KineticsChoice, fit_region
+from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region
 from lutetia.app.workflow.measure import REGISTRATION_MM, REMAINDER, REPEATABILITY
 from lutetia.dose.absorbed_dose import UncertaintyComponent
 from lutetia.dose.uncertainty import dose_budget

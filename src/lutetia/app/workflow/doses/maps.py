@@ -15,7 +15,7 @@ from lutetia.images.register import Registration, moved_onto
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
 from lutetia.kinetics.curve import CurveFit
-from lutetia.kinetics.time_integrated_map import time_integrated_activity_map
+from lutetia.kinetics.time_integrated_map import scaled_to_regions, time_integrated_activity_map
 from lutetia.physics.materials import density_from_hu, material_index_from_hu
 from lutetia.physics.nuclides import Nuclide
 
@@ -89,18 +89,16 @@ def patient_maps(
     points: Sequence[TimePoint],
     occupancy: Occupancy,
     fits: Mapping[str, CurveFit],
+    shape: Volume | None = None,
 ) -> PatientMaps:
-    """Time-integrated activity, density and tissue of every voxel, and decays and mass of every region with a fit."""
+    """Time-integrated activity, density and tissue of every voxel, and decays and mass of every region with a fit.
+
+    ``shape`` is the time-integrated activity of voxels that were fitted by themselves; None takes the scans' weighted sum.
+    """
     grid, warnings = reference.image.grid, []
     kept = {name: share for name, share in occupancy.items() if name in fits}
     decays = {name: fits[name].time_integrated_activity_bq_s for name in fits}
-    activity = time_integrated_activity_map(
-        images=[point.image for point in points],
-        time_s=[point.time_s for point in points],
-        occupancy=kept,
-        time_integrated_activity_bq_s={name: decays[name] for name in kept},
-        decay_constant_per_s=nuclide.decay_constant_per_s,
-    )
+    activity = _activity(nuclide, points, kept, {name: decays[name] for name in kept}, shape)
     ct = reference.loaded.ct
     if ct is None:
         warnings.append(f"No CT: a density of {SOFT_TISSUE_G_PER_ML} g/mL was assumed everywhere.")
@@ -129,6 +127,24 @@ def patient_maps(
             for name, total in decays.items()
         },
         warnings=tuple(warnings),
+    )
+
+
+def _activity(
+    nuclide: Nuclide,
+    points: Sequence[TimePoint],
+    occupancy: Occupancy,
+    decays: Mapping[str, float],
+    shape: Volume | None,
+) -> Volume:
+    if shape is not None:
+        return scaled_to_regions(shape, occupancy=occupancy, time_integrated_activity_bq_s=decays)
+    return time_integrated_activity_map(
+        images=[point.image for point in points],
+        time_s=[point.time_s for point in points],
+        occupancy=occupancy,
+        time_integrated_activity_bq_s=decays,
+        decay_constant_per_s=nuclide.decay_constant_per_s,
     )
 
 

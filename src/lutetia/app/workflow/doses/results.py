@@ -12,7 +12,7 @@ from lutetia.app.workflow.doses.budget import region_budget
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import DoseMethods
 from lutetia.app.workflow.doses.voxel_methods import LABELS
-from lutetia.app.workflow.kinetics import KineticsChoice
+from lutetia.app.workflow.kinetics.regions import KineticsChoice
 from lutetia.app.workflow.measure import ScanMeasurement
 from lutetia.dose.absorbed_dose import AbsorbedDose
 from lutetia.dose.histogram import dose_volume_histogram

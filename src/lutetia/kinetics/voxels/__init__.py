@@ -1,0 +1,1 @@
+"""Kinetics of every voxel: fits, noise, shrinkage towards the region, maps with uncertainty."""

@@ -1,0 +1,1 @@
+"""Loops over voxels, compiled: arrays and numbers only."""
