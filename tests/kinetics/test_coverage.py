@@ -48,7 +48,6 @@ def test_interval_covers_the_truth_in_well_posed_designs(hours):
 @pytest.mark.parametrize("hours", WELL_POSED, ids=str)
 def test_interval_covers_the_truth_of_ten_thousand_patients(hours):
     found = coverage(hours, 10_000, seed=2)
-    print(hours, {key: round(share, 4) for key, (share, _) in sorted(found.items())})
     assert 0.93 <= found["all"][0] <= 0.97
     assert_covers(found)
 
