@@ -104,8 +104,7 @@ def _linear_spread(tried: Tried, degrees: int | None) -> Spread | None:
 
 
 def _require_certain(curve: TimeActivityCurve, tried: Tried) -> None:
-    u = tried.uncertainty
-    if tried.contradicted and u is not None and u > tried.solution.total:
+    if tried.contradicted and not tried.certain:
         raise FitError(
             f"{curve.region}: no {tried.model.name} that falls at least as fast as the nuclide decays describes these "
             f"activities ({listed(curve)}); check that the scans are on one scale and registered, or leave the region out."

@@ -101,6 +101,11 @@ class Tried:
         )
 
     @property
+    def certain(self) -> bool:
+        """Whether the integral is more certain than its size."""
+        return self.uncertainty is None or self.uncertainty <= self.solution.total
+
+    @property
     def acceptable(self) -> bool:
         """Whether the points tell the rates of the model well enough to speak of them."""
         s = self.solution
@@ -173,14 +178,21 @@ def compare(curve: TimeActivityCurve, decay_constant_per_s: float) -> Comparison
 
 
 def _chosen(fitted: Sequence[Tried]) -> Tried:
-    """Lowest AICc of the models whose rates the points tell; of all of them when the points deny that one."""
+    """Lowest AICc of the models whose rates the points tell.
+
+    When the points deny that one: of those that they do not deny, or, there being none, of those whose integral they
+    tell.
+    """
 
     def score(t: Tried) -> float:
         return math.inf if t.aicc is None else t.aicc
 
     simple = [t for t in fitted if t.acceptable or t.model is MONO]
     best = min(simple or fitted, key=score)
-    return min(fitted, key=score) if best.contradicted else best
+    if not best.contradicted:
+        return best
+    met, certain = [t for t in fitted if not t.contradicted], [t for t in fitted if t.certain]
+    return min(met or certain or fitted, key=score)
 
 
 def _akaike(scores: Sequence[float | None]) -> Array:
