@@ -238,12 +238,20 @@ def draw(studies: dict[str, dict[str, dict[float, np.ndarray]]], out: Path) -> N
             panel.plot(TIMES_H, middle, color=colours[row], lw=1.8)
             best = best_time(errors[method])
             panel.axvline(best, color="k", lw=0.8, ls=":")
-            panel.text(best + 2, 57, f"{best:.0f} h", fontsize=8, va="top")
+            late = best > 120
+            panel.text(
+                best + (-2 if late else 2),
+                57,
+                f"{best:.0f} h",
+                fontsize=8,
+                va="top",
+                ha="right" if late else "left",
+            )
             if row == 0:
                 panel.set_title(name, fontsize=10)
             if column == 0:
                 panel.set_ylabel(f"{method}\nerror / %", fontsize=9)
-    axes[0, 0].set(ylim=(-60, 60), xlim=(0, 170), xticks=(0, 24, 48, 72, 96, 120, 144, 168))
+    axes[0, 0].set(ylim=(-60, 60), xlim=(0, 170), xticks=(0, 48, 96, 144))
     for panel in axes[-1]:
         panel.set_xlabel("time of the scan / h")
         panel.tick_params(axis="x", labelsize=8)
