@@ -15,6 +15,8 @@ from lutetia.kinetics.population.shapes import SLOW, Shape
 Array = NDArray[np.float64]
 
 LOG_2PI: Final = math.log(2 * math.pi)
+LOG_STEPS: Final = 12
+"""Gauss-Newton steps on logarithms of the activities, in which an exponential is a straight line."""
 STEPS: Final = 60
 """Damped Newton steps at most; ten are usual."""
 
@@ -121,6 +123,36 @@ def started(shape: Shape, seen: Observations, mean: Array) -> Array:
     return np.asarray(q + shift[:, None] * shape.scale)
 
 
+def _near(shape: Shape, seen: Observations, prior: Prior, q: Array) -> Array:
+    """Where the search of the modes starts: least squares of the logarithms of the activities and the prior.
+
+    An error proportional to the curve forgives a curve far above an activity as much as one farther above: a search
+    that starts there has no slope to go down.
+    """
+    positive = seen.seen & (seen.activity > 0)
+    y = np.where(positive, seen.activity, 1.0)
+    relative = prior.proportional**2 + (seen.variance + prior.additive**2) / y**2
+    weight = np.where(positive, 1 / np.maximum(relative, 1e-6), 0.0)
+    for _ in range(LOG_STEPS):
+        found = np.maximum(shape.activity(q, seen.time_s), 1e-200)
+        jacobian = shape.activity_gradient(q, seen.time_s) / found[..., None]
+        off = np.where(positive, np.log(y / found), 0.0)
+        right = np.einsum("nm,nmi->ni", weight * off, jacobian) - (q - prior.mean) @ prior.precision
+        curvature = np.einsum("nm,nmi,nmj->nij", weight, jacobian, jacobian) + prior.precision
+        curvature += 1e-6 * np.eye(shape.size) * curvature.diagonal(0, 1, 2).max(axis=1)[:, None, None]
+        q = q + np.clip(np.linalg.solve(curvature, right[..., None])[..., 0], -1.0, 1.0)
+    return q
+
+
+def _best_start(shape: Shape, seen: Observations, prior: Prior) -> Array:
+    """The more probable of the population's curve, scaled, and of the least squares of logarithms from there."""
+    one = started(shape, seen, prior.mean)
+    two = _near(shape, seen, prior, one)
+    values = log_joint(shape, seen, prior, np.stack([one, two], axis=1))
+    better = np.nan_to_num(values[:, 1], nan=-np.inf) > values[:, 0]
+    return np.where(better[:, None], two, one)
+
+
 def modes(
     shape: Shape, seen: Observations, prior: Prior, *, start: Array | None = None, slowest_per_s: float = 0.0
 ) -> tuple[Array, Array]:
@@ -130,7 +162,7 @@ def modes(
     ``slowest_per_s``.
     """
     floor = math.log(slowest_per_s) if slowest_per_s > 0 else -math.inf
-    q = started(shape, seen, prior.mean) if start is None else start.copy()
+    q = _best_start(shape, seen, prior) if start is None else start.copy()
     q[:, SLOW] = np.maximum(q[:, SLOW], floor)
     value = log_joint(shape, seen, prior, q[:, None, :])[:, 0]
     damping = np.full(q.shape[0], 1e-4)

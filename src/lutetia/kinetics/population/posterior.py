@@ -61,10 +61,12 @@ class Posterior:
         return self.shape.integral(self.draws)
 
     def mean_and_sd(self) -> tuple[Array, Array]:
-        """Of the time-integrated activity, each (n,)."""
-        value = self.integral
-        mean = (self.weight * value).sum(axis=1)
-        return mean, np.sqrt((self.weight * (value - mean[:, None]) ** 2).sum(axis=1))
+        r"""Of the time-integrated activity, each (n,): of the lognormal with the posterior's log-mean and log-variance.
+
+        :math:`e^{m + s^2/2}` and :math:`\sqrt{e^{s^2} - 1}` times that. Plain moments of the draws are the same where the
+        posterior is lognormal; after one late scan, however, :math:`e^{kt}/k` with a lognormal k has no mean at all.
+        """
+        return _lognormal_moments(self.integral, self.weight)
 
     def quantiles(self, *probabilities: float) -> Array:
         """(n, p) of the time-integrated activity."""
@@ -74,6 +76,15 @@ class Posterior:
         below = np.cumsum(np.take_along_axis(self.weight, order, axis=1), axis=1)
         middle = below - 0.5 * np.take_along_axis(self.weight, order, axis=1)
         return np.array([np.interp(probabilities, m, v) for m, v in zip(middle, ranked, strict=True)])
+
+
+def _lognormal_moments(value: Array, weight: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation (n,) of the lognormal with the log-moments of values (n, s)."""
+    log_value = np.log(value)
+    mean = (weight * log_value).sum(axis=-1)
+    variance = (weight * (log_value - mean[..., None]) ** 2).sum(axis=-1)
+    centre = np.exp(mean + variance / 2)
+    return centre, centre * np.sqrt(np.expm1(variance))
 
 
 @cache
@@ -150,9 +161,9 @@ def posterior_fit(
     The population's lognormal distribution is the prior of the parameters :math:`e^\varphi`; the uncertainty of its
     mean is added to its spread, and no rate is slower than physical decay. The scale of the curve is free unless the
     population is per administered activity and that is given. The mode and Laplace's approximation about it are found
-    by Newton's method; mean, standard deviation and 95 % interval of the time-integrated activity are those of draws
-    from the approximation weighted to the posterior (importance sampling, 4096 quasi-random draws), so that they hold
-    where the posterior is skewed.
+    by Newton's method; the 95 % interval of the time-integrated activity is that of draws from the approximation weighted
+    to the posterior (importance sampling, 4096 quasi-random draws), so that it holds where the posterior is skewed.
+    Mean and standard deviation are those of the lognormal with the draws' log-mean and log-variance.
 
     Measurement errors are the curve's standard uncertainties, plus the residual error of the population where its
     cohort stated its own; where it did not, its residual error contains them and the larger of the two is taken.
@@ -169,8 +180,8 @@ def posterior_fit(
     -------
     CurveFit
         ``time_integrated_activity_bq_s`` is the posterior mean, ``activity_at`` and ``band_at`` are mean and standard
-        deviation of the activity, ``parameters`` and ``covariance`` belong to the mode. ``exponentials`` are the mode's,
-        scaled to the time-integrated activity.
+        deviation of the activity at each time, ``parameters`` and ``covariance`` belong to the mode. ``exponentials`` are
+        the mode's, scaled to the time-integrated activity.
 
     Raises
     ------
@@ -297,13 +308,14 @@ def _result(curve: TimeActivityCurve, found: Posterior, by: float, known: bool, 
 
 
 def _mean_activity(found: Posterior, by: float) -> Callable[[Array], tuple[Array, Array]]:
-    """Mean and standard deviation of the activity over the draws; the mean's integral is the mean integral."""
+    """Mean and standard deviation of the activity over the draws, taken like those of the integral."""
     draws, weight = found.draws[0], found.weight[0]
 
     def at(time_s: Array) -> tuple[Array, Array]:
         t = np.asarray(time_s, dtype=float)
-        value = by * found.shape.activity(draws, t.reshape(-1))
-        mean = weight @ value
-        return mean.reshape(t.shape), np.sqrt(weight @ (value - mean) ** 2).reshape(t.shape)
+        # a curve with uptake is 0 at administration, in every draw
+        value = np.maximum(found.shape.activity(draws, t.reshape(-1)).T, 1e-300)
+        mean, sd = _lognormal_moments(value, weight)
+        return by * mean.reshape(t.shape), by * sd.reshape(t.shape)
 
     return at
