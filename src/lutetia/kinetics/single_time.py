@@ -282,7 +282,7 @@ def time_integrated_activity_madsen2018(
     rates = LN2 / (median_s * factor)
     return _result(
         curve,
-        model="single time point (Madsen 2018)",
+        model="single time point (known half-life, Madsen 2018)",
         relative=None if known is None else math.hypot(known, first, second),
         exponentials=((activity * math.exp(k * time_s), k),),
         half_life_s=effective_half_life_s,

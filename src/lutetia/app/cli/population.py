@@ -80,7 +80,7 @@ def print_population(document: dict[str, Any], out: Path | None) -> None:
 
     console = Console()
     table = Table(pad_edge=False, title="Kinetics of the population; ± is the standard error", title_justify="left")
-    for head in ("region", "model", "patients", "points", "T½ eff\nh", "CV of T½\n%", "residual\n%", "BIC"):
+    for head in ("region", "model", "patients", "points", "T½ eff\nh", "CV of T½\n%", "residual\n%"):
         table.add_column(head, justify="left" if head in ("region", "model") else "right", no_wrap=True)
     for region in document["regions"]:
         table.add_row(
@@ -91,7 +91,6 @@ def print_population(document: dict[str, Any], out: Path | None) -> None:
             _half_life(region),
             _spread(region),
             f"{100 * region['residual_proportional']:.1f}",
-            f"{region['bic']:.1f}",
         )
     console.print(table)
     for region in document["regions"]:
