@@ -1,8 +1,11 @@
 """One exponential (or a region's curve, tilted) in every voxel."""
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from lutetia.kinetics.voxels.kernels.blocks import (
     AMPLITUDE,
@@ -18,7 +21,7 @@ from lutetia.kinetics.voxels.kernels.blocks import (
     solve_block,
 )  # fmt: skip
 from lutetia.kinetics.voxels.kernels.mono import ABOVE, BELOW, LOST, solve_mono
-from lutetia.kinetics.voxels.kernels.shared import CHUNK, load, scratch
+from lutetia.kinetics.voxels.kernels.shared import CHUNK, load
 from lutetia.kinetics.voxels.kernels.write import (
     write_moments,
     write_mono,
@@ -39,6 +42,24 @@ def mono_status(place, chi2, denied):
     if place == BELOW:
         return RISING if chi2 > denied else PHYSICAL_LIMIT
     return FITTED
+
+
+class Scratch(NamedTuple):
+    """Working space for one voxel: values, weights, products and exponentials of the scans; two rows of the grid."""
+
+    y: NDArray[np.float64]
+    w: NDArray[np.float64]
+    wy: NDArray[np.float64]
+    ww: NDArray[np.float64]
+    e: NDArray[np.float64]
+    profile: NDArray[np.float64]
+    norm: NDArray[np.float64]
+
+
+@njit(cache=True)
+def scratch(n, size):
+    """Working space for n scans and a grid of this size."""
+    return Scratch(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(size), np.empty(size))
 
 
 @njit(cache=True, error_model="numpy")
@@ -85,7 +106,7 @@ def fit_each_mono(images, sigma, index, curve, fallback, maps, codes):
     """
     for chunk in prange((index.size + CHUNK - 1) // CHUNK):
         block = empty_block(curve.time_s.size)
-        s = scratch(curve.time_s.size, curve.grid.size, 1)
+        s = scratch(curve.time_s.size, curve.grid.size)
         end = min((chunk + 1) * CHUNK, index.size)
         for first in range(chunk * CHUNK, end, BLOCK):
             part = index[first : min(first + BLOCK, end)]

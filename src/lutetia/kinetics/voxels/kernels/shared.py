@@ -75,39 +75,6 @@ class Setup(NamedTuple):
     pairs: Pairs
 
 
-class Scratch(NamedTuple):
-    """Working space of one thread."""
-
-    y: NDArray[np.float64]
-    w: NDArray[np.float64]
-    wy: NDArray[np.float64]
-    ww: NDArray[np.float64]
-    e: NDArray[np.float64]
-    profile: NDArray[np.float64]
-    norm: NDArray[np.float64]
-    sy: NDArray[np.float64]
-    gram: NDArray[np.float64]
-    p: NDArray[np.float64]
-    gradient: NDArray[np.float64]
-    normal: NDArray[np.float64]
-    curvature: NDArray[np.float64]
-    work: NDArray[np.float64]
-    step: NDArray[np.float64]
-    trial: NDArray[np.float64]
-    fixed: NDArray[np.bool_]
-
-
-@njit(cache=True)
-def scratch(n, size, pairs):
-    """Working space for n scans and grids of these sizes."""
-    return Scratch(
-        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(size), np.empty(size),
-        np.empty(pairs), np.empty((pairs, pairs)),
-        np.zeros(4), np.zeros(4), np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 4)), np.zeros(4), np.zeros(4),
-        np.zeros(4, np.bool_),
-    )  # fmt: skip
-
-
 @njit(cache=True, error_model="numpy")
 def load(images, sigma, v, noise, y, w):
     """Values over their largest and weights; returns the largest, 0 where none is positive, NaN where one is not finite."""

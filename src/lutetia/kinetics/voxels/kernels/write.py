@@ -103,14 +103,15 @@ def write_mono(v, top, status, a, k, chi2, ww, t, e, shares, shifts, code, preci
 
 
 @njit(cache=True, error_model="numpy")
-def write_pair(v, top, kind, status, chi2, s, maps, codes):
-    """Two exponentials as they stand in ``s.p``, ``s.normal``."""
-    total, spread, relative = pair_uncertainty(kind, s)
-    write_fit(v, top, total, spread, relative, math.exp(s.p[1]), maps)
-    maps[A1, v], maps[K1, v] = top * s.p[0], math.exp(s.p[1])
+def write_pair(v, top, kind, status, chi2, n, p, normal, work, slope, maps, codes):
+    """Two exponentials with their information matrix."""
+    total, spread, relative = pair_uncertainty(kind, p, normal, work, slope)
+    k1 = math.exp(p[1])
+    write_fit(v, top, total, spread, relative, k1, maps)
+    maps[A1, v], maps[K1, v] = top * p[0], k1
     if kind == BI:
-        maps[A2, v], maps[K2, v] = top * s.p[2], math.exp(s.p[3])
+        maps[A2, v], maps[K2, v] = top * p[2], math.exp(p[3])
     else:
-        maps[A2, v], maps[K2, v] = -top * s.p[0], math.exp(s.p[1] + s.p[2])
-    maps[CHI2, v], maps[AICC, v] = chi2, aicc_of(chi2, 4 if kind == BI else 3, s.y.size)
+        maps[A2, v], maps[K2, v] = -top * p[0], k1 * math.exp(p[2])
+    maps[CHI2, v], maps[AICC, v] = chi2, aicc_of(chi2, 4 if kind == BI else 3, n)
     codes[0, v], codes[1, v] = kind, status
