@@ -70,7 +70,7 @@ def fit_long(v, images, sigma, curve, fallback, s, maps, codes):
         write_nothing(v, top, maps, codes)
         return
     a, theta, chi2, place, gain = solve_mono(
-        s.y, s.w, curve.base, curve.time_s, s.wy, s.ww, s.e, curve.grid, curve.exponentials, curve.squares,
+        s.y, s.w, curve.base, curve.since_s, s.wy, s.ww, s.e, curve.grid, curve.exponentials, curve.squares,
         curve.penalty, curve.centre, curve.precision, s.profile, s.norm,
     )  # fmt: skip
     status = mono_status(place, chi2, fallback.denied[s.y.size - 1])
@@ -78,15 +78,15 @@ def fit_long(v, images, sigma, curve, fallback, s, maps, codes):
         write_scaled(v, top, s.y, s.w, fallback.shape, fallback.shape_integral, fallback.tail_rate, maps, codes)
     elif status in (FITTED, PHYSICAL_LIMIT):
         write_mono(
-            v, top, status, a, math.exp(theta), chi2, s.ww, curve.time_s, s.e, curve.shares, curve.shifts, curve.code,
-            curve.precision, maps, codes,
+            v, top, status, a, math.exp(theta), chi2, s.ww, curve.since_s, s.e, curve.time_s[0], curve.shares,
+            curve.shifts, curve.code, curve.precision, maps, codes,
         )  # fmt: skip
     else:
         write_trapezoid(v, top, status, s.y, s.w, fallback.weights, fallback.tail_rate, maps, codes)
 
 
 @njit(cache=True, error_model="numpy")
-def write_block(index, sums, plain, least_gain, shares, shifts, code, precision, n, maps, codes):
+def write_block(index, sums, plain, least_gain, first_s, shares, shifts, code, precision, n, maps, codes):
     """Results of the plain voxels of a block; what is not significant stays for the long way."""
     for b in range(index.size):
         if not plain[b] or sums[GAIN, b] < least_gain:
@@ -94,7 +94,7 @@ def write_block(index, sums, plain, least_gain, shares, shifts, code, precision,
             continue
         write_moments(
             index[b], sums[TOP, b], FITTED, sums[AMPLITUDE, b], sums[RATE, b], sums[CHI_SQUARE, b], sums[SE, b],
-            sums[SET, b], sums[SETT, b], shares, shifts, code, precision, n, maps, codes,
+            sums[SET, b], sums[SETT, b], first_s, shares, shifts, code, precision, n, maps, codes,
         )  # fmt: skip
 
 
@@ -111,12 +111,12 @@ def fit_each_mono(images, sigma, index, curve, fallback, maps, codes):
         for first in range(chunk * CHUNK, end, BLOCK):
             part = index[first : min(first + BLOCK, end)]
             solve_block(
-                images, sigma, part, curve.noise, curve.base, curve.time_s, curve.grid, curve.exponentials,
+                images, sigma, part, curve.noise, curve.base, curve.since_s, curve.grid, curve.exponentials,
                 curve.squares, curve.penalty, curve.centre, curve.precision, block,
             )  # fmt: skip
             write_block(
-                part, block.sums, block.plain, fallback.least_gain, curve.shares, curve.shifts, curve.code,
-                curve.precision, curve.time_s.size, maps, codes,
+                part, block.sums, block.plain, fallback.least_gain, curve.time_s[0], curve.shares, curve.shifts,
+                curve.code, curve.precision, curve.time_s.size, maps, codes,
             )  # fmt: skip
             for b in range(part.size):
                 if not block.plain[b]:

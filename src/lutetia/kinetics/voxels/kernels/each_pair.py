@@ -20,6 +20,7 @@ from lutetia.kinetics.voxels.result import (
     NOT_FINITE,
     PHYSICAL_LIMIT,
     RISING,
+    TOO_FAST,
     UPTAKE,
 )  # fmt: skip
 
@@ -48,6 +49,8 @@ def is_better(chi2, one, mono_chi2, kind, n, by_misfit, score, denied):
 @njit(cache=True)
 def pair_status(one, p, low, high, chi2, denied, ended):
     """What two exponentials are worth, by where their rates lie."""
+    if p[1] >= high[1]:
+        return TOO_FAST
     if not ended:
         return NOT_CONVERGED
     if p[1] <= low[1]:
@@ -68,7 +71,7 @@ def accept(
         if kind != AUTO and before in (FITTED, PHYSICAL_LIMIT):
             codes[1, v] = COLLAPSED
         return score
-    if status in (RISING, NOT_CONVERGED):
+    if status in (RISING, TOO_FAST, NOT_CONVERGED):
         if kind != AUTO:
             write_trapezoid(v, top, status, y, w, weights, tail_rate, maps, codes)
         return score
@@ -96,7 +99,7 @@ def fit_each_pair(kind, images, sigma, index, curve, fallback, pairs, maps, code
                 continue
             top = load(images, sigma, v, noise, y, w)
             mono_chi2 = float(maps[CHI2, v]) if before in (FITTED, PHYSICAL_LIMIT) else math.inf
-            by_misfit = n == 4 and mono_chi2 > denied[2]
+            by_misfit = n == 4 and mono_chi2 > denied[2] and before != TOO_FAST
             score = aicc_of(mono_chi2, 2, n)
             for one in (UPTAKE, BI):
                 if not is_tried(one, kind, n, by_misfit):

@@ -68,6 +68,8 @@ def solve_pair(
     projections(y, w, exponentials, sy, gram)
     if not (start_bi(sy, gram, grid, p) if kind == BI else start_uptake(sy, gram, grid, p)):
         return math.inf, False, True
+    for a in range(4 if kind == BI else 3):
+        p[a] = min(max(p[a], low[a]), high[a])
     chi2, ended = descend(kind, p, low, high, y, w, t, gradient, normal, curvature, work, step, trial, fixed)
     if kind == BI and p[1] > p[3]:
         p[0], p[1], p[2], p[3] = p[2], p[3], p[0], p[1]

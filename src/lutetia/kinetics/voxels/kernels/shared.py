@@ -19,12 +19,13 @@ LN2 = math.log(2.0)
 class Curve(NamedTuple):
     """What is scaled and tilted (mono.py), as arrays and numbers.
 
-    ``noise`` (3, n): variance = noise[0] + noise[1] y + noise[2] y^2; ``base``, ``shares``, ``shifts``: the curve, ``code``
-    its name; ``grid``, ``exponentials``, ``squares``: logarithms of rates, exp(-k t) and its square; ``penalty``,
-    ``centre``, ``precision``: of the prior.
+    ``since_s``: times after the first scan; ``noise`` (3, n): variance = noise[0] + noise[1] y + noise[2] y^2; ``base``,
+    ``shares``, ``shifts``: the curve, ``code`` its name; ``grid``, ``exponentials``, ``squares``: logarithms of rates,
+    exp(-k since) and its square; ``penalty``, ``centre``, ``precision``: of the prior.
     """
 
     time_s: NDArray[np.float64]
+    since_s: NDArray[np.float64]
     noise: NDArray[np.float64]
     base: NDArray[np.float64]
     shares: NDArray[np.float64]
