@@ -141,7 +141,7 @@ def test_urine_alone_gives_the_whole_body(lutetia, tmp_path):
         (
             "time_h,concentration_MBq_per_L\n1,nan\n4,6\n",
             2,
-            "column concentration_MBq_per_L: 'nan'; expected a finite number",
+            "MBq_per_L: 'nan'; expected a finite number",
         ),
         ("time_h,activity\n1,5\n", 3, "0 columns of concentration"),
         ("time_h,concentration_kbq_per_ml\n1,5\n", 2, "expected concentration_kBq_per_mL"),

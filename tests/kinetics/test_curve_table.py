@@ -103,7 +103,7 @@ NAN, INF = float("nan"), float("inf")
         ([1.0, NAN], None, r"liver: times must be finite and after administration, got \[1.0, nan\] s"),
         ([1.0, INF], None, r"liver: times must be finite and after administration, got \[1.0, inf\] s"),
         ([0.0, 1.0], None, r"liver: times must be finite and after administration, got \[0.0, 1.0\] s"),
-        ([1.0, 2.0], [1.0, NAN], r"liver: one finite, non-negative standard uncertainty per time expected, got \[ 1. nan\]"),
+        ([1.0, 2.0], [1.0, NAN], r"one finite, non-negative standard uncertainty per time expected, got \[ 1. nan\]"),
         ([1.0, 2.0], [1.0, INF], r"None where it is not known"),
     ],
 )  # fmt: skip
