@@ -255,8 +255,36 @@ def test_one_scan_and_automatic_regions(patient, options, tmp_path, lutetia):
     assert any("found automatically" in w for w in document["warnings"])
     kidneys = [r for r in document["regions"] if r["region"].startswith("kidney")]
     assert kidneys
-    assert all("known half-life" in r["method"] for r in kidneys)
+    assert all("population posterior" in r["method"] for r in kidneys)
+    # half-lives of a population leave the dose open by more than four scans do, and both sides unequally
+    for kidney in kidneys:
+        low, high = kidney["interval_95_Gy"]
+        assert low < kidney["absorbed_dose_Gy"] < high
+        assert "was not verified" in " ".join(kidney["warnings"])
     assert os.path.exists(tmp_path / "out" / "report.html")  # noqa: PTH110
+
+
+def test_one_scan_by_the_patients_own_kinetics(patient, options, tmp_path, lutetia):
+    first = tmp_path / "first"
+    code, earlier, _ = lutetia("run", patient, "--out", first, *options)
+    assert code == 0
+    shutil.rmtree(patient / "session1")
+    shutil.rmtree(patient / "session3")
+    code, document, errors = lutetia(
+        "run", patient, "--out", tmp_path / "second", *options, "--earlier", first / "dose.json", "--model", "known"
+    )
+    assert code == 0, errors
+    before = {r["region"]: r for r in earlier["regions"]}
+    for row in document["regions"]:
+        if row["kind"] == "remainder":
+            continue
+        assert "own kinetics" in row["method"]
+        # the same patient, one of the same scans: off the fit of all scans by what the uncertainties say
+        key = "time_integrated_activity_MBq_h"
+        u = math.hypot(row["u_" + key], before[row["region"]]["u_" + key])
+        assert abs(row[key] - before[row["region"]][key]) < 4 * u
+        low, high = row["interval_95_Gy"]
+        assert low < row["absorbed_dose_Gy"] < high
 
 
 def test_scans_scaled_one_by_one_give_no_dose(shared_data, tmp_path, lutetia):

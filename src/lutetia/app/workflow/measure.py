@@ -223,9 +223,9 @@ def fit_all(
         if name == REMAINDER and curve.time_s.size > 1:
             # a mixture of tissues, blood and urine: no single model stands for it
             fits[name] = fit_trapezoid(curve, decay_constant_per_s=nuclide.decay_constant_per_s)
-        else:
-            kind = kinds.get(name, REMAINDER)
-            fits[name] = fit_region(curve, nuclide=nuclide, kind=kind, choice=choice)
+            continue
+        kind = kinds.get(name, REMAINDER)
+        fits[name] = fit_region(curve, nuclide=nuclide, kind=kind, choice=choice)
     if not fits:
         raise InputError("No region holds any activity; check the images, their unit and the regions.")
     return fits, warnings

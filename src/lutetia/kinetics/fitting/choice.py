@@ -111,7 +111,7 @@ class Tried:
         s = self.solution
         return s.k <= s.n and rate_uncertainty(s, self.covariance) <= ACCEPTABLE
 
-    def spread(self, scale: float) -> tuple[Spread, float] | None:
+    def spread(self, scale: float, *, second_uptake: bool = False) -> tuple[Spread, float] | None:
         """Distribution of the integral and the logarithm of the integrated likelihood, for stated uncertainties.
 
         Linearised where the points determine every rate, summed over the shapes where they do not; None for a model
@@ -123,7 +123,9 @@ class Tried:
             u = propagated(s.model.integral_gradient(s.parameters), matrix)
             if u is not None:
                 return log_normal(s.total, u / s.total, None), evidence(s, self.task, matrix, scale)
-        return integrate_shapes(self.task, scale) if s.model.name in SHAPED else None
+        if s.model.name not in SHAPED:
+            return None
+        return integrate_shapes(self.task, scale, second_uptake=second_uptake)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +215,7 @@ def _together(tried: Sequence[Tried]) -> Spread | None:
     denied = all(t.contradicted for t in tried if t.solution.free > 0)
     scales = [t.scale for t in tried if t.scale is not None and t.solution.free > 0]
     scale = min(scales) if denied and scales else 1.0
-    found = [s for s in (t.spread(scale) for t in tried) if s is not None]
+    found = [s for s in (t.spread(scale, second_uptake=True) for t in tried) if s is not None]
     if not found:
         return None
     score = np.array([e for _, e in found])

@@ -95,10 +95,10 @@ def shape_integral(slow, share, fast, up, f, u):
 
 
 @njit(cache=True)
-def explore(t, y, w, slow, fast, up):
-    """Least sum of squares for each slow, each fast and each uptake rate."""
+def explore(t, y, w, slow, fast, up, smallest):
+    """Least sum of squares for each slow, each fast and each uptake rate; ``smallest`` is the least share allowed."""
     c_slow, c_fast, c_up = columns(slow, t, w), columns(fast, t, w), columns(up, t, w)
-    yw, smallest = y * w, -1.0 if up.size > 0 else 0.0
+    yw = y * w
     by_slow = np.full(slow.size, np.inf)
     by_fast, by_up = np.full(c_fast.shape[0], np.inf), np.full(c_up.shape[0], np.inf)
     for s in range(slow.size):
@@ -117,7 +117,7 @@ def explore(t, y, w, slow, fast, up):
 
 
 @njit(cache=True)
-def deposit(t, y, w, slow, fast, up, least, step, histogram):
+def deposit(t, y, w, slow, fast, up, smallest, least, step, histogram):
     """Add every shape's likelihood to a histogram of ln(integral) around 0, in units of ``step``.
 
     The amplitude is integrated in closed form, uniform in its logarithm; the weight is uniform in the slow rate, in
@@ -125,7 +125,6 @@ def deposit(t, y, w, slow, fast, up, least, step, histogram):
     """
     c_slow, c_fast, c_up = columns(slow, t, w), columns(fast, t, w), columns(up, t, w)
     yw, half, bins = y * w, histogram.size // 2, histogram.size
-    smallest = -1.0 if up.size > 0 else 0.0
     count = SHARES if fast.size > 0 else 1
     for s in range(slow.size):
         for f in range(c_fast.shape[0]):

@@ -94,6 +94,9 @@ def fit_region(curve: TimeActivityCurve, *, nuclide: Nuclide, kind: str, choice:
         Unknown model.
     """
     name = choice.model
+    if name in FEW_SCANS and kind == "remainder":
+        # the body less its organs has neither a population nor a curve whose form could be scaled
+        name = "auto"
     if name == "auto" and curve.time_s.size == 1:
         name = _best_known(curve, kind, choice)
     if name not in FEW_SCANS:
