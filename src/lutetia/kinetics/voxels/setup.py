@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 N_RATES: Final = 28
 """Points of the grid on which one rate is looked for before Newton's method takes over."""
-N_PAIRS: Final = 18
+N_PAIRS: Final = 14
 """The same for pairs of rates."""
 HALF_LIVES_BEFORE_FIRST_SCAN: Final = 3.0
 """Washout so fast that a voxel has lost seven eighths before the first scan cannot be told from the scans."""

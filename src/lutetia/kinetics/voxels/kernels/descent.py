@@ -18,12 +18,14 @@ FULL_STEP = 1e-6
 """An undamped Newton step this small leaves an error of its square."""
 SLOW_STEP = 1e-11
 """The same where the steps shrink only in proportion."""
+FARTHEST = 0.4
+"""Largest change of the logarithm of a rate in one step: the minimum lies about a point of the grid away."""
 NO_DAMPING = 1e-9
 MOST_DAMPING = 1e10
 ROUNDING = 1e-13
 
 
-@njit(cache=True, error_model="numpy", fastmath=FUSED)
+@njit(cache=True, error_model="numpy", fastmath=FUSED, forceinline=True)
 def bi_terms(p, y, w, t, gradient, normal, curvature):
     """Half the sum of squares of a bi-exponential; its gradient, and both parts of its Hessian (lower triangles)."""
     k1, k2, a1, a2 = math.exp(p[1]), math.exp(p[3]), p[0], p[2]
@@ -51,7 +53,7 @@ def bi_terms(p, y, w, t, gradient, normal, curvature):
     return value
 
 
-@njit(cache=True, error_model="numpy", fastmath=FUSED)
+@njit(cache=True, error_model="numpy", fastmath=FUSED, forceinline=True)
 def uptake_terms(p, y, w, t, gradient, normal, curvature):
     """The same for uptake and washout."""
     k1, a = math.exp(p[1]), p[0]
@@ -88,7 +90,7 @@ def uptake_terms(p, y, w, t, gradient, normal, curvature):
     return value
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def evaluate(kind, p, y, w, t, gradient, normal, curvature):
     """Half the sum of squares with gradient and both parts of the Hessian."""
     if kind == BI:
@@ -96,7 +98,7 @@ def evaluate(kind, p, y, w, t, gradient, normal, curvature):
     return uptake_terms(p, y, w, t, gradient, normal, curvature)
 
 
-@njit(cache=True, error_model="numpy", fastmath=FUSED)
+@njit(cache=True, error_model="numpy", fastmath=FUSED, forceinline=True)
 def decompose(matrix, size):
     """Cholesky factor in place of a lower triangle, its diagonal inverted; False where it is not positive definite."""
     for a in range(size):
@@ -114,7 +116,7 @@ def decompose(matrix, size):
     return True
 
 
-@njit(cache=True, error_model="numpy", fastmath=FUSED)
+@njit(cache=True, error_model="numpy", fastmath=FUSED, forceinline=True)
 def substitute(factor, size, x):
     """Solve with a Cholesky factor of inverted diagonal, in place of x."""
     for a in range(size):
@@ -129,7 +131,7 @@ def substitute(factor, size, x):
         x[a] = s * factor[a, a]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def filled(work, step, gradient, normal, curvature, share, damping, fixed, size):
     """Damped matrix and right-hand side of the step; parameters at a bound that pulls outwards stay."""
     for a in range(size):
@@ -140,7 +142,7 @@ def filled(work, step, gradient, normal, curvature, share, damping, fixed, size)
         step[a] = 0.0 if fixed[a] else -gradient[a]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def find_step(work, step, gradient, normal, curvature, damping, fixed, size):
     """Newton step where the Hessian allows it (True), else that of Gauss and Newton, damped until it can be solved."""
     filled(work, step, gradient, normal, curvature, 1.0, damping, fixed, size)
@@ -157,17 +159,19 @@ def find_step(work, step, gradient, normal, curvature, damping, fixed, size):
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def advance(p, step, low, high, trial, size):
-    """Point after the step, kept between the bounds; returns the largest change."""
+    """Point after the step, cut to what the rates can be trusted to go and to the bounds; returns the largest change."""
+    far = max(abs(step[1]), abs(step[3] if size == 4 else step[2]))
+    share = FARTHEST / far if far > FARTHEST else 1.0
     longest = 0.0
     for a in range(size):
-        trial[a] = min(max(p[a] + step[a], low[a]), high[a])
+        trial[a] = min(max(p[a] + share * step[a], low[a]), high[a])
         longest = max(longest, abs(trial[a] - p[a]))
     return longest
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def hold(p, low, high, gradient, normal, fixed, size):
     """Which parameters stay: those at a bound whose gradient pulls outwards, and those that change nothing."""
     for a in range(size):
@@ -175,7 +179,7 @@ def hold(p, low, high, gradient, normal, fixed, size):
         fixed[a] = outwards or normal[a, a] <= 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def descend(kind, p, low, high, y, w, t, gradient, normal, curvature, work, step, trial, fixed):
     """Move p to the nearest minimum between the bounds; returns the sum of squares and whether the search ended."""
     size = 4 if kind == BI else 3

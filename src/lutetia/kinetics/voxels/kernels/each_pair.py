@@ -92,6 +92,7 @@ def fit_each_pair(kind, images, sigma, index, curve, fallback, pairs, maps, code
         y, w, sy, gram = np.empty(n), np.empty(n), np.empty(size), np.empty((size, size))
         p, gradient, step, trial, fixed = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(4, np.bool_)
         normal, curvature, work = np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 4))
+        space = (sy, gram, p, gradient, normal, curvature, work, step, trial, fixed)
         for m in range(chunk * CHUNK, min((chunk + 1) * CHUNK, index.size)):
             v = index[m]
             before = codes[1, v]
@@ -104,12 +105,13 @@ def fit_each_pair(kind, images, sigma, index, curve, fallback, pairs, maps, code
             for one in (UPTAKE, BI):
                 if not is_tried(one, kind, n, by_misfit):
                     continue
-                grid, e, low, high = bi_grid, bi_e, bi_low, bi_high
+                # two calls, each compiled for its kind
                 if one == UPTAKE:
-                    grid, e, low, high = uptake_grid, uptake_e, uptake_low, uptake_high
-                chi2, both, ended = solve_pair(
-                    one, y, w, t, grid, e, low, high, sy, gram, p, gradient, normal, curvature, work, step, trial, fixed,
-                )  # fmt: skip
+                    low, high = uptake_low, uptake_high
+                    chi2, both, ended = solve_pair(UPTAKE, y, w, t, uptake_grid, uptake_e, low, high, *space)
+                else:
+                    low, high = bi_low, bi_high
+                    chi2, both, ended = solve_pair(BI, y, w, t, bi_grid, bi_e, low, high, *space)
                 score = accept(
                     v, top, one, kind, before, by_misfit, both, ended, chi2, mono_chi2, score, y, w, p, normal, work,
                     step, low, high, denied, weights, tail_rate, maps, codes,

@@ -5,10 +5,11 @@ import math
 from numba import njit
 
 from lutetia.kinetics.voxels.kernels.descent import decompose, descend, evaluate
+from lutetia.kinetics.voxels.kernels.mono import FUSED
 from lutetia.kinetics.voxels.result import BI
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
 def projections(y, w, exponentials, sy, gram):
     """Weighted products of the grid's exponentials with the values and with each other (lower triangle)."""
     n, size = exponentials.shape
@@ -24,42 +25,49 @@ def projections(y, w, exponentials, sy, gram):
                 gram[j, m] += e * exponentials[i, m]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
 def start_bi(sy, gram, grid, p):
     """Best pair of the grid with two positive amplitudes; False where there is none."""
-    best = 0.0
+    best, fast_at, slow_at = 0.0, 0, 0
     for j in range(1, grid.size):
         for m in range(j):
+            # without branches, which the processor could not foresee
             det = gram[j, j] * gram[m, m] - gram[j, m] * gram[j, m]
             fast = gram[m, m] * sy[j] - gram[j, m] * sy[m]
             slow = gram[j, j] * sy[m] - gram[j, m] * sy[j]
-            if fast <= 0.0 or slow <= 0.0 or det <= 0.0:
-                continue
-            gain = (fast * sy[j] + slow * sy[m]) / det
-            if gain > best:
-                best = gain
-                p[0], p[1], p[2], p[3] = slow / det, grid[m], fast / det, grid[j]
-    return best > 0.0
+            gain = (fast * sy[j] + slow * sy[m]) / det if min(fast, slow, det) > 0.0 else 0.0
+            fast_at = j if gain > best else fast_at
+            slow_at = m if gain > best else slow_at
+            best = max(best, gain)
+    if best <= 0.0:
+        return False
+    j, m = fast_at, slow_at
+    det = gram[j, j] * gram[m, m] - gram[j, m] * gram[j, m]
+    p[0], p[1] = (gram[j, j] * sy[m] - gram[j, m] * sy[j]) / det, grid[m]
+    p[2], p[3] = (gram[m, m] * sy[j] - gram[j, m] * sy[m]) / det, grid[j]
+    return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
 def start_uptake(sy, gram, grid, p):
     """Best pair of the grid as difference with a positive amplitude; False where there is none."""
-    best = 0.0
+    best, fast_at, slow_at = 0.0, 0, 0
     for j in range(1, grid.size):
         for m in range(j):
-            product = sy[m] - sy[j]
-            square = gram[j, j] + gram[m, m] - 2.0 * gram[j, m]
-            if product <= 0.0 or square <= 0.0:
-                continue
-            gain = product * product / square
-            if gain > best:
-                best = gain
-                p[0], p[1], p[2] = product / square, grid[m], grid[j] - grid[m]
-    return best > 0.0
+            product = max(sy[m] - sy[j], 0.0)
+            gain = product * product / (gram[j, j] + gram[m, m] - 2.0 * gram[j, m])
+            fast_at = j if gain > best else fast_at
+            slow_at = m if gain > best else slow_at
+            best = max(best, gain)
+    if best <= 0.0:
+        return False
+    j, m = fast_at, slow_at
+    p[0] = (sy[m] - sy[j]) / (gram[j, j] + gram[m, m] - 2.0 * gram[j, m])
+    p[1], p[2] = grid[m], grid[j] - grid[m]
+    return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def solve_pair(
     kind, y, w, t, grid, exponentials, low, high,
     sy, gram, p, gradient, normal, curvature, work, step, trial, fixed,
