@@ -341,3 +341,10 @@ def test_what_cannot_be_is_refused(error, message, changed):
 def test_too_few_scans_are_refused(model, n, needed):
     with pytest.raises(FitError, match=f"A {model} fit of voxels needs {needed} scans"):
         fit_voxels(np.ones((2, n)), FOUR[:n], decay_constant_per_s=DECAY, model=model)
+
+
+@pytest.mark.parametrize("model", ["mono", "uptake", "auto"])
+def test_a_voxel_that_only_the_first_scan_covers_is_not_fitted(model):
+    found = fit_one([20.0, 0.0, 0.0, 0.0], sigma=[2.0, 0.2, 0.2, 0.1], model=model)
+    assert (found.status[0], found.model[0]) == (TOO_FAST, TRAPEZOID)
+    assert found.time_integrated_activity[0] == pytest.approx(trapezoid([20.0, 0, 0, 0], FOUR, DECAY), rel=1e-6)

@@ -84,7 +84,7 @@ def _named(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float) 
         raise FitError(
             f"{curve.region}: a {model.name} fit has {needed} parameters but there "
             f"{'is 1 time point' if n == 1 else f'are {n} time points'}; choose a model with fewer, or a single-time "
-            "method (haenscheid, known-half-life)."
+            "method (haenscheid2018, madsen2018, known, population)."
         )
     tried = attempt(curve, model, decay_constant_per_s)
     if tried is None:

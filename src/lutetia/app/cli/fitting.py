@@ -142,16 +142,16 @@ def _draw(plot: Path, fitted: "Sequence[tuple[TimeActivityCurve, CurveFit]]") ->
 
 
 def _print(document: dict[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    table = Table(
-        title=f"{document['nuclide']}: time-integrated activity; ± is k=1", title_justify="left", pad_edge=False
-    )
-    heads = ["region", "model", "T½\nh", "TIA\nMBq h", "95 %\nMBq h", "after last\n%"]
+    title = f"{document['nuclide']}: time-integrated activity; ± is k=1"
+    table = Table(title=title, title_justify="left", pad_edge=False, box=SIMPLE_HEAD)
+    heads = ["region", "model", "T½\nh", "TIA\nMBq h", "95 %\nMBq h", "after\nlast %"]
     if any(row["time_integrated_activity_coefficient_h"] is not None for row in document["curves"]):
-        heads.append("coefficient\nh")
+        heads.append("coeff.\nh")
     for head in heads:
         table.add_column(head, justify="left" if head in ("region", "model") else "right")
     for row in document["curves"]:

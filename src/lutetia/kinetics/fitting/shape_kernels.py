@@ -1,7 +1,8 @@
 """Sums over the shapes a curve may have between and outside its scans, in compiled code.
 
-A shape is ``a ((1 - f) exp(-k_s t) + f exp(-k_f t) - exp(-k_u t))``; an empty array of ``fast`` rates means one washout
-(f = 0), an empty one of ``up`` rates activity that is there at once.
+A shape is ``a ((1 - f) exp(-k_s t) + f exp(-k_f t) - exp(-k_u t))``, with a second washout; a negative share stands for a
+second, slower uptake, ``a (exp(-k_s t) - |f| exp(-k_f t) - (1 - |f|) exp(-k_u t))``. An empty array of ``fast`` rates means
+one washout (f = 0), an empty one of ``up`` rates activity that is there at once.
 """
 
 import math
@@ -29,10 +30,11 @@ def columns(rates, t, w):
 
 @njit(cache=True)
 def linear_fit(y, slow, share, fast, up):
-    """Amplitude, its weight and the sum of squares of ``a ((1-f) slow + f fast - up)``, columns already weighted."""
+    """Amplitude, its weight and the sum of squares of a shape, columns already weighted."""
     g, h, yy = 0.0, 0.0, 0.0
+    first, third = (1.0 - share, 1.0) if share >= 0.0 else (1.0, 1.0 + share)
     for i in range(y.size):
-        b = (1.0 - share) * slow[i] + share * fast[i] - up[i]
+        b = first * slow[i] + share * fast[i] - third * up[i]
         g += b * b
         h += b * y[i]
         yy += y[i] * y[i]
@@ -42,8 +44,8 @@ def linear_fit(y, slow, share, fast, up):
 
 
 @njit(cache=True)
-def share_window(y, slow, fast, up):
-    """Shares of the fast washout that the points leave open, and the best of them."""
+def share_window(y, slow, fast, up, least):
+    """Shares of the fast phase that the points leave open, and the best of them; ``least`` is the smallest allowed."""
     aa, ab, bb, ya, yb = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(y.size):
         a, b = slow[i] - up[i], fast[i] - up[i]
@@ -54,18 +56,19 @@ def share_window(y, slow, fast, up):
         yb += b * y[i]
     det = aa * bb - ab * ab
     if det <= 1e-12 * aa * bb:
-        return 0.0, 1.0, 0.5
+        return least, 1.0, 0.5
     p, q = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
-    total = p + q
+    # the share is that of two washouts, or of two uptakes where the fast amplitude is negative
+    total = p + q if q >= 0.0 else p
     if total <= 0.0:
-        return 0.0, 1.0, 1.0 if q > p else 0.0
+        return least, 1.0, 1.0 if q > p else 0.0
     best = q / total
     variance = (q * q * bb + 2 * p * q * ab + p * p * aa) / det / total**4
     reach = 5.0 * math.sqrt(max(variance, 0.0))
-    low, high = min(max(best - reach, 0.0), 1.0), min(max(best + reach, 0.0), 1.0)
+    low, high = min(max(best - reach, least), 1.0), min(max(best + reach, least), 1.0)
     if high <= low:
-        low, high = (0.0, min(1.0, reach)) if best < 0 else (max(0.0, 1.0 - reach), 1.0)
-    return low, high, min(max(best, 0.0), 1.0)
+        low, high = (least, min(1.0, least + reach)) if best < least else (max(least, 1.0 - reach), 1.0)
+    return low, high, min(max(best, least), 1.0)
 
 
 @njit(cache=True)
@@ -82,11 +85,12 @@ def ordered(slow, fast, up, f, u):
 @njit(cache=True)
 def shape_integral(slow, share, fast, up, f, u):
     """Integral of a shape of amplitude 1."""
-    total = (1.0 - share) / slow
+    first, third = (1.0 - share, 1.0) if share >= 0.0 else (1.0, 1.0 + share)
+    total = first / slow
     if fast.size > 0:
         total += share / fast[f]
     if up.size > 0:
-        total -= 1.0 / up[u]
+        total -= third / up[u]
     return total
 
 
@@ -94,7 +98,7 @@ def shape_integral(slow, share, fast, up, f, u):
 def explore(t, y, w, slow, fast, up):
     """Least sum of squares for each slow, each fast and each uptake rate."""
     c_slow, c_fast, c_up = columns(slow, t, w), columns(fast, t, w), columns(up, t, w)
-    yw = y * w
+    yw, smallest = y * w, -1.0 if up.size > 0 else 0.0
     by_slow = np.full(slow.size, np.inf)
     by_fast, by_up = np.full(c_fast.shape[0], np.inf), np.full(c_up.shape[0], np.inf)
     for s in range(slow.size):
@@ -104,7 +108,7 @@ def explore(t, y, w, slow, fast, up):
                     continue
                 share = 0.0
                 if fast.size > 0:
-                    share = share_window(yw, c_slow[s], c_fast[f], c_up[u])[2]
+                    share = share_window(yw, c_slow[s], c_fast[f], c_up[u], smallest)[2]
                 chi2 = linear_fit(yw, c_slow[s], share, c_fast[f], c_up[u])[2]
                 by_slow[s] = min(by_slow[s], chi2)
                 by_fast[f] = min(by_fast[f], chi2)
@@ -121,6 +125,7 @@ def deposit(t, y, w, slow, fast, up, least, step, histogram):
     """
     c_slow, c_fast, c_up = columns(slow, t, w), columns(fast, t, w), columns(up, t, w)
     yw, half, bins = y * w, histogram.size // 2, histogram.size
+    smallest = -1.0 if up.size > 0 else 0.0
     count = SHARES if fast.size > 0 else 1
     for s in range(slow.size):
         for f in range(c_fast.shape[0]):
@@ -129,7 +134,7 @@ def deposit(t, y, w, slow, fast, up, least, step, histogram):
                     continue
                 low, high = 0.0, 0.0
                 if fast.size > 0:
-                    low, high, _ = share_window(yw, c_slow[s], c_fast[f], c_up[u])
+                    low, high, _ = share_window(yw, c_slow[s], c_fast[f], c_up[u], smallest)
                 for p in range(count):
                     share = low + (high - low) * (p + 0.5) / count
                     a, g, chi2 = linear_fit(yw, c_slow[s], share, c_fast[f], c_up[u])
@@ -138,7 +143,7 @@ def deposit(t, y, w, slow, fast, up, least, step, histogram):
                     relative = 1.0 / (a * math.sqrt(g))
                     weight = slow[s] * relative * math.exp(-(chi2 - least) / 2)
                     if fast.size > 0:
-                        weight *= (high - low) / count
+                        weight *= (high - low) / count / (1.0 - smallest)
                     middle = math.log(a * shape_integral(slow[s], share, fast, up, f, u))
                     for z in NODES:
                         b = half + math.floor((middle + z * relative) / step)

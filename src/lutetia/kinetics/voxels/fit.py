@@ -83,9 +83,8 @@ class _Problem:
     def fit(
         self, kind: int, index: NDArray[np.int64], setup: Setup, maps: FloatMap, codes: NDArray[np.uint8]
     ) -> None:
-        if kind == MONO:
-            fit_each_mono(self.images, self.sigma, index, setup.curve, setup.fallback, maps, codes)
-        else:
+        fit_each_mono(self.images, self.sigma, index, setup.curve, setup.fallback, maps, codes)
+        if kind != MONO:
             fit_each_pair(kind, self.images, self.sigma, index, *setup, maps, codes)
 
 

@@ -126,11 +126,12 @@ def make_setup(
     weights[-1] -= 1 / decay_constant_per_s
     free = np.arange(time_s.size)
     denied = np.where((free > 0) & judged, chdtri(np.maximum(free, 1), DENIED_PROBABILITY), np.inf)
+    since = time_s - time_s[0]
     return Setup(
         curve=Curve(
-            time_s=time_s, noise=noise, base=np.exp(-np.outer(time_s, shifts)) @ tilted.shares, shares=tilted.shares,
-            shifts=shifts, code=tilted.code, grid=rates, exponentials=_table(time_s, rates),
-            squares=_table(2 * time_s, rates), penalty=0.5 * precision * (rates - centre) ** 2, centre=centre,
+            time_s=time_s, since_s=since, noise=noise, base=np.exp(-np.outer(time_s, shifts)) @ tilted.shares,
+            shares=tilted.shares, shifts=shifts, code=tilted.code, grid=rates, exponentials=_table(since, rates),
+            squares=_table(2 * since, rates), penalty=0.5 * precision * (rates - centre) ** 2, centre=centre,
             precision=precision,
         ),
         fallback=Fallback(

@@ -10,10 +10,11 @@ import math
 
 from numba import njit
 
+from lutetia.kinetics.voxels.kernels.mono import FUSED
 from lutetia.kinetics.voxels.result import BI
 
 MOST_STEPS = 200
-FULL_STEP = 1e-8
+FULL_STEP = 1e-6
 """An undamped Newton step this small leaves an error of its square."""
 SLOW_STEP = 1e-11
 """The same where the steps shrink only in proportion."""
@@ -22,93 +23,110 @@ MOST_DAMPING = 1e10
 ROUNDING = 1e-13
 
 
-@njit(cache=True, error_model="numpy")
-def add_bi(p, y, w, t, gradient, normal, curvature):
-    """Value of half the sum of squares; its gradient, normal matrix and second-order part are added."""
-    k1, k2 = math.exp(p[1]), math.exp(p[3])
-    value = 0.0
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def bi_terms(p, y, w, t, gradient, normal, curvature):
+    """Half the sum of squares of a bi-exponential; its gradient, and both parts of its Hessian (lower triangles)."""
+    k1, k2, a1, a2 = math.exp(p[1]), math.exp(p[3]), p[0], p[2]
+    value = g0 = g1 = g2 = g3 = 0.0
+    n00 = n10 = n11 = n20 = n21 = n22 = n30 = n31 = n32 = n33 = 0.0
+    c10 = c11 = c32 = c33 = 0.0
     for i in range(t.size):
         x1, x2 = k1 * t[i], k2 * t[i]
         e1, e2 = math.exp(-x1), math.exp(-x2)
-        r = y[i] - p[0] * e1 - p[2] * e2
-        value += 0.5 * w[i] * r * r
-        d1, d2 = -p[0] * x1 * e1, -p[2] * x2 * e2
-        d = (e1, d1, e2, d2)
-        for a in range(4):
-            gradient[a] -= w[i] * r * d[a]
-            for b in range(a + 1):
-                normal[a, b] += w[i] * d[a] * d[b]
-        curvature[1, 0] += w[i] * r * x1 * e1
-        curvature[1, 1] -= w[i] * r * d1 * (1.0 - x1)
-        curvature[3, 2] += w[i] * r * x2 * e2
-        curvature[3, 3] -= w[i] * r * d2 * (1.0 - x2)
+        d1, d2 = -a1 * x1 * e1, -a2 * x2 * e2
+        r = y[i] - a1 * e1 - a2 * e2
+        wr, w0, w1, w2 = w[i] * r, w[i] * e1, w[i] * d1, w[i] * e2
+        value += 0.5 * wr * r
+        g0, g1, g2, g3 = g0 - wr * e1, g1 - wr * d1, g2 - wr * e2, g3 - wr * d2
+        n00, n10, n20, n30 = n00 + w0 * e1, n10 + w0 * d1, n20 + w0 * e2, n30 + w0 * d2
+        n11, n21, n31 = n11 + w1 * d1, n21 + w1 * e2, n31 + w1 * d2
+        n22, n32, n33 = n22 + w2 * e2, n32 + w2 * d2, n33 + w[i] * d2 * d2
+        c10, c11 = c10 + wr * x1 * e1, c11 - wr * d1 * (1.0 - x1)
+        c32, c33 = c32 + wr * x2 * e2, c33 - wr * d2 * (1.0 - x2)
+    gradient[0], gradient[1], gradient[2], gradient[3] = g0, g1, g2, g3
+    normal[0, 0], normal[1, 0], normal[1, 1], normal[2, 0], normal[2, 1] = n00, n10, n11, n20, n21
+    normal[2, 2], normal[3, 0], normal[3, 1], normal[3, 2], normal[3, 3] = n22, n30, n31, n32, n33
+    curvature[1, 0], curvature[1, 1], curvature[3, 2], curvature[3, 3] = c10, c11, c32, c33
+    curvature[0, 0] = curvature[2, 0] = curvature[2, 1] = curvature[2, 2] = curvature[3, 0] = curvature[3, 1] = 0.0
     return value
 
 
-@njit(cache=True, error_model="numpy")
-def add_uptake(p, y, w, t, gradient, normal, curvature):
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def uptake_terms(p, y, w, t, gradient, normal, curvature):
     """The same for uptake and washout."""
-    k1, k2 = math.exp(p[1]), math.exp(p[1] + p[2])
-    value = 0.0
+    k1, a = math.exp(p[1]), p[0]
+    k2 = k1 * math.exp(p[2])
+    value = g0 = g1 = g2 = 0.0
+    n00 = n10 = n11 = n20 = n21 = n22 = 0.0
+    c10 = c11 = c20 = c21 = 0.0
     for i in range(t.size):
         x1, x2 = k1 * t[i], k2 * t[i]
-        e1, e2 = math.exp(-x1), math.exp(-x2)
-        r = y[i] - p[0] * (e1 - e2)
-        value += 0.5 * w[i] * r * r
-        wash, take = -x1 * e1 + x2 * e2, x2 * e2
-        d = (e1 - e2, p[0] * wash, p[0] * take)
-        for a in range(3):
-            gradient[a] -= w[i] * r * d[a]
-            for b in range(a + 1):
-                normal[a, b] += w[i] * d[a] * d[b]
-        late = p[0] * x2 * e2 * (1.0 - x2)
-        curvature[1, 0] -= w[i] * r * wash
-        curvature[2, 0] -= w[i] * r * take
-        curvature[1, 1] -= w[i] * r * (late - p[0] * x1 * e1 * (1.0 - x1))
-        curvature[2, 1] -= w[i] * r * late
-        curvature[2, 2] -= w[i] * r * late
+        f1, f2 = x1 * math.exp(-x1), x2 * math.exp(-x2)
+        e = f1 / x1 - f2 / x2
+        wash = f2 - f1
+        d1, d2 = a * wash, a * f2
+        r = y[i] - a * e
+        wr, w0, w1 = w[i] * r, w[i] * e, w[i] * d1
+        value += 0.5 * wr * r
+        g0, g1, g2 = g0 - wr * e, g1 - wr * d1, g2 - wr * d2
+        n00, n10, n20 = n00 + w0 * e, n10 + w0 * d1, n20 + w0 * d2
+        n11, n21, n22 = n11 + w1 * d1, n21 + w1 * d2, n22 + w[i] * d2 * d2
+        late = wr * a * f2 * (1.0 - x2)
+        c10, c20 = c10 - wr * wash, c20 - wr * f2
+        c11, c21 = c11 - late + wr * a * f1 * (1.0 - x1), c21 - late
+    gradient[0], gradient[1], gradient[2] = g0, g1, g2
+    normal[0, 0], normal[1, 0], normal[1, 1], normal[2, 0], normal[2, 1], normal[2, 2] = (
+        n00,
+        n10,
+        n11,
+        n20,
+        n21,
+        n22,
+    )
+    curvature[0, 0], curvature[1, 0], curvature[1, 1], curvature[2, 0] = 0.0, c10, c11, c20
+    curvature[2, 1] = curvature[2, 2] = c21
     return value
 
 
 @njit(cache=True, error_model="numpy")
 def evaluate(kind, p, y, w, t, gradient, normal, curvature):
-    """Half the sum of squares with gradient and both parts of the Hessian (lower triangles)."""
-    gradient[:] = 0.0
-    normal[:] = 0.0
-    curvature[:] = 0.0
+    """Half the sum of squares with gradient and both parts of the Hessian."""
     if kind == BI:
-        return add_bi(p, y, w, t, gradient, normal, curvature)
-    return add_uptake(p, y, w, t, gradient, normal, curvature)
+        return bi_terms(p, y, w, t, gradient, normal, curvature)
+    return uptake_terms(p, y, w, t, gradient, normal, curvature)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
 def decompose(matrix, size):
-    """Cholesky factor in place of a lower triangle; False where the matrix is not positive definite."""
+    """Cholesky factor in place of a lower triangle, its diagonal inverted; False where it is not positive definite."""
     for a in range(size):
-        for b in range(a + 1):
+        for b in range(a):
             s = matrix[a, b]
             for c in range(b):
                 s -= matrix[a, c] * matrix[b, c]
-            if a == b:
-                if not s > 1e-14 * matrix[a, a] or not s > 0.0:
-                    return False
-                matrix[a, a] = math.sqrt(s)
-            else:
-                matrix[a, b] = s / matrix[b, b]
+            matrix[a, b] = s * matrix[b, b]
+        s = matrix[a, a]
+        for c in range(a):
+            s -= matrix[a, c] * matrix[a, c]
+        if not s > 1e-14 * matrix[a, a] or not s > 0.0:
+            return False
+        matrix[a, a] = 1.0 / math.sqrt(s)
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
 def substitute(factor, size, x):
-    """Solve with a Cholesky factor, in place of x."""
+    """Solve with a Cholesky factor of inverted diagonal, in place of x."""
     for a in range(size):
+        s = x[a]
         for c in range(a):
-            x[a] -= factor[a, c] * x[c]
-        x[a] /= factor[a, a]
+            s -= factor[a, c] * x[c]
+        x[a] = s * factor[a, a]
     for a in range(size - 1, -1, -1):
+        s = x[a]
         for c in range(a + 1, size):
-            x[a] -= factor[c, a] * x[c]
-        x[a] /= factor[a, a]
+            s -= factor[c, a] * x[c]
+        x[a] = s * factor[a, a]
 
 
 @njit(cache=True, error_model="numpy")
@@ -158,11 +176,9 @@ def hold(p, low, high, gradient, normal, fixed, size):
 
 
 @njit(cache=True, error_model="numpy")
-def descend(kind, p, low, high, y, w, t, s):
+def descend(kind, p, low, high, y, w, t, gradient, normal, curvature, work, step, trial, fixed):
     """Move p to the nearest minimum between the bounds; returns the sum of squares and whether the search ended."""
     size = 4 if kind == BI else 3
-    gradient, normal, curvature, work = s.gradient, s.normal, s.curvature, s.work
-    step, trial, fixed = s.step, s.trial, s.fixed
     value = evaluate(kind, p, y, w, t, gradient, normal, curvature)
     damping = 0.0
     for _ in range(MOST_STEPS):

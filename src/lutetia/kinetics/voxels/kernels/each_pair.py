@@ -1,123 +1,116 @@
-"""Two exponentials in every voxel, and the choice of the model."""
+"""Two exponentials in every voxel that has one already, and the choice of the model."""
 
 import math
 
+import numpy as np
 from numba import njit, prange
 
-from lutetia.kinetics.voxels.kernels.each_mono import mono_status
-from lutetia.kinetics.voxels.kernels.mono import solve_mono
 from lutetia.kinetics.voxels.kernels.pairs import solve_pair
-from lutetia.kinetics.voxels.kernels.shared import AUTO, CHUNK, load, scratch
-from lutetia.kinetics.voxels.kernels.write import (
-    aicc_of,
-    write_mono,
-    write_nothing,
-    write_pair,
-    write_scaled,
-    write_trapezoid,
-)
+from lutetia.kinetics.voxels.kernels.shared import AUTO, CHI2, CHUNK, load
+from lutetia.kinetics.voxels.kernels.write import aicc_of, write_pair, write_trapezoid
 from lutetia.kinetics.voxels.result import (
     BI,
     COLLAPSED,
+    EMPTY,
     FASTEST_LIMIT,
     FITTED,
-    MONO,
+    NOISE,
     NOT_COMPARED,
     NOT_CONVERGED,
+    NOT_FINITE,
     PHYSICAL_LIMIT,
     RISING,
+    TOO_FAST,
     UPTAKE,
 )  # fmt: skip
 
-
-@njit(cache=True, error_model="numpy")
-def fit_pair(kind, t, pairs, mono_chi2, s):
-    """Two exponentials of one kind; see ``solve_pair``."""
-    if kind == BI:
-        grid, exponentials, low, high = pairs.bi_grid, pairs.bi_exponentials, pairs.bi_low, pairs.bi_high
-    else:
-        grid, exponentials = pairs.uptake_grid, pairs.uptake_exponentials
-        low, high = pairs.uptake_low, pairs.uptake_high
-    return solve_pair(kind, s.y, s.w, t, grid, exponentials, low, high, mono_chi2, s)
+NO_GAIN = 1e-6
+"""A sum of squares that a second term lowers by less than this share is not lowered: maps keep seven digits."""
 
 
-@njit(cache=True, error_model="numpy")
-def pair_status(kind, pairs, s):
-    """Whether a rate of the pair lies at its limit."""
-    if s.p[1] <= pairs.bi_low[1]:
-        return PHYSICAL_LIMIT
-    if kind == BI and s.p[3] >= pairs.bi_high[3]:
-        return FASTEST_LIMIT
-    return FITTED
+@njit(cache=True)
+def is_tried(one, kind, n, by_misfit):
+    """Whether a model is one that is asked for, or that AICc can judge (or, by misfit, uptake)."""
+    if kind != AUTO:
+        return kind == one
+    return n > (5 if one == BI else 4) or (by_misfit and one == UPTAKE)
 
 
-@njit(cache=True, error_model="numpy")
-def chosen_pair(kind, mono_chi2, t, fallback, pairs, s):
-    """Model that is chosen, its sum of squares, whether the search ended, whether AICc could compare; left in ``s``.
+@njit(cache=True)
+def is_better(chi2, one, mono_chi2, kind, n, by_misfit, score, denied):
+    """Whether the second term helps: at all, by AICc, or (by misfit) enough to meet the points."""
+    if not chi2 < mono_chi2 * (1.0 - NO_GAIN):
+        return False
+    if kind != AUTO:
+        return True
+    return chi2 <= denied[1] if by_misfit else aicc_of(chi2, 4 if one == BI else 3, n) < score
 
-    With AUTO the model with the lowest AICc; where only the mono-exponential can be judged and the points deny it, uptake
-    and washout if it meets them.
-    """
-    n = t.size
-    best, score, chi2, ended, last = MONO, aicc_of(mono_chi2, 2, n), mono_chi2, True, MONO
-    by_misfit = kind == AUTO and n == 4 and mono_chi2 > fallback.denied[2]
-    for one in (UPTAKE, BI):
-        k = 4 if one == BI else 3
-        if kind == AUTO and n - k - 1 <= 0 and not (by_misfit and one == UPTAKE):
-            continue
-        if kind not in (AUTO, one):
-            continue
-        found, helps, here = fit_pair(one, t, pairs, mono_chi2, s)
-        last = one
-        better = found <= fallback.denied[1] if by_misfit else aicc_of(found, k, n) < score
-        if helps and (kind == one or (here and better)):
-            best, score, chi2, ended = one, aicc_of(found, k, n), found, here
-    if best not in (MONO, last):
-        fit_pair(best, t, pairs, mono_chi2, s)
-    return best, chi2, ended, not by_misfit
+
+@njit(cache=True)
+def pair_status(one, p, low, high, chi2, denied, ended):
+    """What two exponentials are worth, by where their rates lie."""
+    if p[1] >= high[1]:
+        return TOO_FAST
+    if not ended:
+        return NOT_CONVERGED
+    if p[1] <= low[1]:
+        return RISING if chi2 > denied else PHYSICAL_LIMIT
+    return FASTEST_LIMIT if one == BI and p[3] >= high[3] else FITTED
 
 
 @njit(cache=True, error_model="numpy")
-def finish_pair(v, top, kind, mono, curve, fallback, pairs, s, maps, codes):
-    """Two exponentials where they help, one where they do not."""
-    best, chi2, ended, compared = chosen_pair(kind, mono[2], curve.time_s, fallback, pairs, s)
-    if best == MONO:
-        status = mono_status(mono[3], mono[2], fallback.denied[s.y.size - 1])
-        if status in (FITTED, PHYSICAL_LIMIT):
-            status = status if kind == AUTO else COLLAPSED
-            write_mono(
-                v, top, status, mono[0], math.exp(mono[1]), mono[2], s.ww, curve.time_s, s.e, curve.shares, curve.shifts,
-                curve.code, curve.precision, maps, codes,
-            )  # fmt: skip
-            return
-    else:
-        status = pair_status(best, pairs, s) if ended else NOT_CONVERGED
-        if status == PHYSICAL_LIMIT and chi2 > fallback.denied[s.y.size - 1]:
-            status = RISING
-        if status != RISING and status != NOT_CONVERGED:
-            write_pair(v, top, best, status if compared else NOT_COMPARED, chi2, s, maps, codes)
-            return
-    write_trapezoid(v, top, status, s.y, s.w, fallback.weights, fallback.tail_rate, maps, codes)
+def accept(
+    v, top, one, kind, before, by_misfit, both, ended, chi2, mono_chi2, score, y, w, p, normal, work, step, low, high,
+    denied, weights, tail_rate, maps, codes,
+):  # fmt: skip
+    """Write the pair where it is better and good; returns the score to beat."""
+    n = y.size
+    better = both and is_better(chi2, one, mono_chi2, kind, n, by_misfit, score, denied)
+    status = pair_status(one, p, low, high, chi2, denied[n - 1], ended)
+    if not better:
+        if kind != AUTO and before in (FITTED, PHYSICAL_LIMIT):
+            codes[1, v] = COLLAPSED
+        return score
+    if status in (RISING, TOO_FAST, NOT_CONVERGED):
+        if kind != AUTO:
+            write_trapezoid(v, top, status, y, w, weights, tail_rate, maps, codes)
+        return score
+    status = NOT_COMPARED if kind == AUTO and by_misfit else status
+    write_pair(v, top, one, status, chi2, n, p, normal, work, step, maps, codes)
+    return aicc_of(chi2, 4 if one == BI else 3, n)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def fit_each_pair(kind, images, sigma, index, curve, fallback, pairs, maps, codes):
-    """The same for two exponentials of one kind, or (AUTO) for the best model of each voxel."""
+    """Replace the mono-exponentials in maps and codes where two exponentials (AUTO: of either kind) do better."""
     for chunk in prange((index.size + CHUNK - 1) // CHUNK):
-        s = scratch(curve.time_s.size, curve.grid.size, max(pairs.bi_grid.size, pairs.uptake_grid.size))
+        # taken out of their tuples once: each access counts a reference, which costs as much as a fit
+        t, noise, denied = curve.time_s, curve.noise, fallback.denied
+        weights, tail_rate = fallback.weights, fallback.tail_rate
+        bi_grid, bi_e, bi_low, bi_high, uptake_grid, uptake_e, uptake_low, uptake_high = pairs
+        n, size = t.size, max(bi_grid.size, uptake_grid.size)
+        y, w, sy, gram = np.empty(n), np.empty(n), np.empty(size), np.empty((size, size))
+        p, gradient, step, trial, fixed = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(4, np.bool_)
+        normal, curvature, work = np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 4))
         for m in range(chunk * CHUNK, min((chunk + 1) * CHUNK, index.size)):
             v = index[m]
-            top = load(images, sigma, v, curve.noise, s.y, s.w)
-            if not top > 0.0:
-                write_nothing(v, top, maps, codes)
+            before = codes[1, v]
+            if before in (NOISE, EMPTY, NOT_FINITE):
                 continue
-            mono = solve_mono(
-                s.y, s.w, curve.base, curve.time_s, s.wy, s.ww, s.e, curve.grid, curve.exponentials, curve.squares,
-                curve.penalty, curve.centre, curve.precision, s.profile, s.norm,
-            )  # fmt: skip
-            if mono[0] > 0.0 and mono[4] >= fallback.least_gain:
-                finish_pair(v, top, kind, mono, curve, fallback, pairs, s, maps, codes)
-            else:
-                write_scaled(
-                    v, top, s.y, s.w, fallback.shape, fallback.shape_integral, fallback.tail_rate, maps, codes
-                )
+            top = load(images, sigma, v, noise, y, w)
+            mono_chi2 = float(maps[CHI2, v]) if before in (FITTED, PHYSICAL_LIMIT) else math.inf
+            by_misfit = n == 4 and mono_chi2 > denied[2] and before != TOO_FAST
+            score = aicc_of(mono_chi2, 2, n)
+            for one in (UPTAKE, BI):
+                if not is_tried(one, kind, n, by_misfit):
+                    continue
+                grid, e, low, high = bi_grid, bi_e, bi_low, bi_high
+                if one == UPTAKE:
+                    grid, e, low, high = uptake_grid, uptake_e, uptake_low, uptake_high
+                chi2, both, ended = solve_pair(
+                    one, y, w, t, grid, e, low, high, sy, gram, p, gradient, normal, curvature, work, step, trial, fixed,
+                )  # fmt: skip
+                score = accept(
+                    v, top, one, kind, before, by_misfit, both, ended, chi2, mono_chi2, score, y, w, p, normal, work,
+                    step, low, high, denied, weights, tail_rate, maps, codes,
+                )  # fmt: skip

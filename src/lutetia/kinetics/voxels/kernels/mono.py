@@ -6,7 +6,8 @@ With weights :math:`w_i = 1/\sigma_i^2`, a base curve :math:`b_i` (1, or a regio
 :math:`\theta = \log k` and the precision p of a prior, 0 without one.
 
 Exponentials cost most of the time, so those of the grid are tabled and those of the next rate are the last ones times
-``exp(-dk t)``, a short series.
+``exp(-dk t)``, a short series. Times count from the first scan, so that the amplitude is the activity there: the two
+parameters then hardly depend on each other where most of what is known comes from one scan.
 """
 
 import math
@@ -167,17 +168,18 @@ def solve_mono(y, w, base, t, wy, ww, e, grid, exponentials, squares, penalty, c
 
 
 @njit(cache=True, error_model="numpy", fastmath=FUSED)
-def mono_uncertainty(a, k, se, set_, sett, shares, shifts, precision):
+def mono_uncertainty(a, k, se, set_, sett, first_s, shares, shifts, precision):
     """Integral, its standard uncertainty and the relative one of the rate, from the information matrix.
 
-    The integral is ``a sum_j shares_j / (shifts_j + k)``; ``se``, ``set_``, ``sett`` are the moments of the norm in time;
-    the prior adds its precision to that of the rate.
+    The integral is ``a exp(k first) sum_j shares_j / (shifts_j + k)``, the factor ``exp(k first)`` left to the caller;
+    ``se``, ``set_``, ``sett`` are the moments of the norm in time; the prior adds its precision to that of the rate.
     """
     unit = slope = 0.0
     for j in range(shares.size):
         part = shares[j] / (shifts[j] + k)
         unit += part
         slope -= part * k / (shifts[j] + k)
+    slope += k * first_s * unit
     cross, own = -a * k * set_, a * a * k * k * sett + precision
     det = se * own - cross * cross
     if not det > 0.0:

@@ -7,9 +7,6 @@ from numba import njit
 from lutetia.kinetics.voxels.kernels.descent import decompose, descend, evaluate
 from lutetia.kinetics.voxels.result import BI
 
-NO_GAIN = 1e-10
-"""A sum of squares that a second term lowers by less than this share is not lowered."""
-
 
 @njit(cache=True, error_model="numpy")
 def projections(y, w, exponentials, sy, gram):
@@ -63,18 +60,21 @@ def start_uptake(sy, gram, grid, p):
 
 
 @njit(cache=True, error_model="numpy")
-def solve_pair(kind, y, w, t, grid, exponentials, low, high, mono_chi2, s):
-    """Fit into ``s.p``; returns the sum of squares, whether it beats one exponential, and whether the search ended."""
-    projections(y, w, exponentials, s.sy, s.gram)
-    started = start_bi(s.sy, s.gram, grid, s.p) if kind == BI else start_uptake(s.sy, s.gram, grid, s.p)
-    if not started:
-        return mono_chi2, False, True
-    chi2, ended = descend(kind, s.p, low, high, y, w, t, s)
-    if kind == BI and s.p[1] > s.p[3]:
-        s.p[0], s.p[1], s.p[2], s.p[3] = s.p[2], s.p[3], s.p[0], s.p[1]
-        evaluate(kind, s.p, y, w, t, s.gradient, s.normal, s.curvature)
-    vanished = s.p[0] <= 0.0 or (kind == BI and s.p[2] <= 0.0)
-    return chi2, chi2 < mono_chi2 * (1.0 - NO_GAIN) and not vanished, ended
+def solve_pair(
+    kind, y, w, t, grid, exponentials, low, high,
+    sy, gram, p, gradient, normal, curvature, work, step, trial, fixed,
+):  # fmt: skip
+    """Fit into ``p``, the slow term first; sum of squares, whether both terms are there, whether the search ended."""
+    projections(y, w, exponentials, sy, gram)
+    if not (start_bi(sy, gram, grid, p) if kind == BI else start_uptake(sy, gram, grid, p)):
+        return math.inf, False, True
+    for a in range(4 if kind == BI else 3):
+        p[a] = min(max(p[a], low[a]), high[a])
+    chi2, ended = descend(kind, p, low, high, y, w, t, gradient, normal, curvature, work, step, trial, fixed)
+    if kind == BI and p[1] > p[3]:
+        p[0], p[1], p[2], p[3] = p[2], p[3], p[0], p[1]
+        evaluate(kind, p, y, w, t, gradient, normal, curvature)
+    return chi2, p[0] > 0.0 and (kind != BI or p[2] > 0.0), ended
 
 
 @njit(cache=True, error_model="numpy")
@@ -93,26 +93,26 @@ def pair_integral(kind, p, slope):
 
 @njit(cache=True, error_model="numpy")
 def spread_of(factor, size, slope):
-    """Standard uncertainty of a quantity with these derivatives, from the factor of the information matrix."""
+    """Standard uncertainty of a quantity with these derivatives, from the factor of the information matrix (decompose)."""
     square = 0.0
     for a in range(size):
         x = slope[a]
         for c in range(a):
             x -= factor[a, c] * slope[c]
-        slope[a] = x / factor[a, a]
+        slope[a] = x * factor[a, a]
         square += slope[a] * slope[a]
     return math.sqrt(square)
 
 
 @njit(cache=True, error_model="numpy")
-def pair_uncertainty(kind, s):
+def pair_uncertainty(kind, p, normal, work, slope):
     """Integral, its standard uncertainty and the relative one of the slow rate; NaN where the points tell none."""
     size = 4 if kind == BI else 3
-    total = pair_integral(kind, s.p, s.step)
-    s.work[:] = s.normal
-    if not decompose(s.work, size):
+    total = pair_integral(kind, p, slope)
+    work[:] = normal
+    if not decompose(work, size):
         return total, math.nan, math.nan
-    spread = spread_of(s.work, size, s.step)
-    s.step[:] = 0.0
-    s.step[1] = 1.0
-    return total, spread, spread_of(s.work, size, s.step)
+    spread = spread_of(work, size, slope)
+    slope[:] = 0.0
+    slope[1] = 1.0
+    return total, spread, spread_of(work, size, slope)

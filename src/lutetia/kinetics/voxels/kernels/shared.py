@@ -19,12 +19,13 @@ LN2 = math.log(2.0)
 class Curve(NamedTuple):
     """What is scaled and tilted (mono.py), as arrays and numbers.
 
-    ``noise`` (3, n): variance = noise[0] + noise[1] y + noise[2] y^2; ``base``, ``shares``, ``shifts``: the curve, ``code``
-    its name; ``grid``, ``exponentials``, ``squares``: logarithms of rates, exp(-k t) and its square; ``penalty``,
-    ``centre``, ``precision``: of the prior.
+    ``since_s``: times after the first scan; ``noise`` (3, n): variance = noise[0] + noise[1] y + noise[2] y^2; ``base``,
+    ``shares``, ``shifts``: the curve, ``code`` its name; ``grid``, ``exponentials``, ``squares``: logarithms of rates,
+    exp(-k since) and its square; ``penalty``, ``centre``, ``precision``: of the prior.
     """
 
     time_s: NDArray[np.float64]
+    since_s: NDArray[np.float64]
     noise: NDArray[np.float64]
     base: NDArray[np.float64]
     shares: NDArray[np.float64]
@@ -73,39 +74,6 @@ class Setup(NamedTuple):
     curve: Curve
     fallback: Fallback
     pairs: Pairs
-
-
-class Scratch(NamedTuple):
-    """Working space of one thread."""
-
-    y: NDArray[np.float64]
-    w: NDArray[np.float64]
-    wy: NDArray[np.float64]
-    ww: NDArray[np.float64]
-    e: NDArray[np.float64]
-    profile: NDArray[np.float64]
-    norm: NDArray[np.float64]
-    sy: NDArray[np.float64]
-    gram: NDArray[np.float64]
-    p: NDArray[np.float64]
-    gradient: NDArray[np.float64]
-    normal: NDArray[np.float64]
-    curvature: NDArray[np.float64]
-    work: NDArray[np.float64]
-    step: NDArray[np.float64]
-    trial: NDArray[np.float64]
-    fixed: NDArray[np.bool_]
-
-
-@njit(cache=True)
-def scratch(n, size, pairs):
-    """Working space for n scans and grids of these sizes."""
-    return Scratch(
-        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(size), np.empty(size),
-        np.empty(pairs), np.empty((pairs, pairs)),
-        np.zeros(4), np.zeros(4), np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 4)), np.zeros(4), np.zeros(4),
-        np.zeros(4, np.bool_),
-    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")

@@ -78,10 +78,14 @@ def write_nothing(v, top, maps, codes):
 
 
 @njit(cache=True, error_model="numpy")
-def write_moments(v, top, status, a, k, chi2, se, set_, sett, shares, shifts, code, precision, n, maps, codes):
+def write_moments(
+    v, top, status, a, k, chi2, se, set_, sett, first_s, shares, shifts, code, precision, n, maps, codes
+):
     """One exponential, or the region's curve tilted, from the moments of the norm."""
-    total, spread, relative = mono_uncertainty(a, k, se, set_, sett, shares, shifts, precision)
-    write_fit(v, top, total, spread, relative, k, maps)
+    grown = math.exp(k * first_s)
+    total, spread, relative = mono_uncertainty(a, k, se, set_, sett, first_s, shares, shifts, precision)
+    write_fit(v, top * grown, total, spread, relative, k, maps)
+    a *= grown
     maps[A1, v], maps[K1, v] = top * a, k
     maps[A2, v] = maps[K2, v] = math.nan
     if shares.size == 2:
@@ -91,7 +95,7 @@ def write_moments(v, top, status, a, k, chi2, se, set_, sett, shares, shifts, co
 
 
 @njit(cache=True, error_model="numpy")
-def write_mono(v, top, status, a, k, chi2, ww, t, e, shares, shifts, code, precision, maps, codes):
+def write_mono(v, top, status, a, k, chi2, ww, t, e, first_s, shares, shifts, code, precision, maps, codes):
     """The same from weights and exponentials."""
     se = set_ = sett = 0.0
     for i in range(t.size):
@@ -99,18 +103,21 @@ def write_mono(v, top, status, a, k, chi2, ww, t, e, shares, shifts, code, preci
         se += q
         set_ += q * t[i]
         sett += q * t[i] * t[i]
-    write_moments(v, top, status, a, k, chi2, se, set_, sett, shares, shifts, code, precision, t.size, maps, codes)
+    write_moments(
+        v, top, status, a, k, chi2, se, set_, sett, first_s, shares, shifts, code, precision, t.size, maps, codes
+    )
 
 
 @njit(cache=True, error_model="numpy")
-def write_pair(v, top, kind, status, chi2, s, maps, codes):
-    """Two exponentials as they stand in ``s.p``, ``s.normal``."""
-    total, spread, relative = pair_uncertainty(kind, s)
-    write_fit(v, top, total, spread, relative, math.exp(s.p[1]), maps)
-    maps[A1, v], maps[K1, v] = top * s.p[0], math.exp(s.p[1])
+def write_pair(v, top, kind, status, chi2, n, p, normal, work, slope, maps, codes):
+    """Two exponentials with their information matrix."""
+    total, spread, relative = pair_uncertainty(kind, p, normal, work, slope)
+    k1 = math.exp(p[1])
+    write_fit(v, top, total, spread, relative, k1, maps)
+    maps[A1, v], maps[K1, v] = top * p[0], k1
     if kind == BI:
-        maps[A2, v], maps[K2, v] = top * s.p[2], math.exp(s.p[3])
+        maps[A2, v], maps[K2, v] = top * p[2], math.exp(p[3])
     else:
-        maps[A2, v], maps[K2, v] = -top * s.p[0], math.exp(s.p[1] + s.p[2])
-    maps[CHI2, v], maps[AICC, v] = chi2, aicc_of(chi2, 4 if kind == BI else 3, s.y.size)
+        maps[A2, v], maps[K2, v] = -top * p[0], k1 * math.exp(p[2])
+    maps[CHI2, v], maps[AICC, v] = chi2, aicc_of(chi2, 4 if kind == BI else 3, n)
     codes[0, v], codes[1, v] = kind, status
