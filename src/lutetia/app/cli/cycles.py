@@ -17,8 +17,6 @@ from lutetia.units import S_PER_H
 SCHEMA: Final = "lutetia cycles 1"
 DOSE_SCHEMA: Final = "lutetia dose 1"
 NOTICE: Final = "Research use only. Not a medical device."
-USUAL_INTERVAL_H: Final = 1344.0
-"""Eight weeks."""
 LEFT: Final = 0.01
 """Share of an earlier cycle's activity that is told of when it is still there at the next administration."""
 SHARED_BEFORE: Final = ("calibration", "scatter correction", "decay energy", "density")
@@ -164,8 +162,11 @@ def _intervals(documents: Sequence[dict[str, Any]], given: Sequence[float]) -> t
         return list(given) if len(given) == n else [given[0]] * n, []
     times = [document["administration"].get("time") for document in documents]
     if any(time is None for time in times):
-        return [USUAL_INTERVAL_H] * n, [
-            f"The times of administration are not known: {USUAL_INTERVAL_H:.0f} h (eight weeks) were taken between cycles "
+        from lutetia.kinetics.cycles import USUAL_INTERVAL_S
+
+        usual_h = USUAL_INTERVAL_S / S_PER_H
+        return [usual_h] * n, [
+            f"The times of administration are not known: {usual_h:.0f} h (eight weeks) were taken between cycles "
             "(--interval-h)."
         ]
     clock = [datetime.fromisoformat(time) for time in times]
