@@ -157,6 +157,22 @@ def test_profile_of_a_scale_that_is_estimated():
     assert math.log(fit.interval_95_bq_s[1] / fit.interval_95_bq_s[0]) == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.parametrize("model", ["auto", "average"])
+@pytest.mark.parametrize("hours", [(24.0, 72, 168), (4.0, 24, 168), (4.0, 24, 72, 168)])
+def test_uncertainty_of_few_points_whose_scatter_is_estimated_is_that_of_the_linearised_model(hours, model):
+    """One degree of freedom: Student's interval is wide, and the mean square of its exponential has no end."""
+    t = np.array(hours) * H
+    y = 1e7 * np.exp(-k(52) * t) * np.random.default_rng(3).normal(1, 0.05, t.size)
+    fit = fit_curve(curve(y, t, None), decay_constant_per_s=LU, model=model)
+    one = fit_curve(curve(y, t, None), decay_constant_per_s=LU, model="mono")
+    assert fit.standard_uncertainty_bq_s == pytest.approx(one.standard_uncertainty_bq_s, rel=1e-9)
+    low, high = fit.interval_95_bq_s
+    relative = one.standard_uncertainty_bq_s / one.time_integrated_activity_bq_s
+    expected = 2 * student.ppf(0.975, t.size - 2) * relative
+    # 1000 quantiles of even weight: the last is that of 0.0005, and 0.975 lies between two of them
+    assert math.log(high / low) == pytest.approx(expected, rel=0.01)
+
+
 def test_profile_grows_with_the_probability():
     c = curve(1e7 * np.exp(-k(60) * FOUR), FOUR, 0.05)
     ends = [profile_interval(c, "mono", LU, probability) for probability in (0.5, 0.9, 0.99)]
