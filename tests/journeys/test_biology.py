@@ -141,7 +141,7 @@ ONE = ["--absorbed-dose-Gy", "5", "--effective-half-life-h", "50"]
         (["ntcp", "--organ", "kidney"], 3, "No --dose-Gy"),
         (["ntcp", "--organ", "spleen", "--dose-Gy", "1"], 3, "No complication model of 'spleen'"),
         (["ntcp", "--organ", "kidney", "--dose-Gy", "-1"], 2, "not negative"),
-        (["ntcp", "--data", "nowhere.csv"], 3, "no such file"),
+        (["ntcp", "--data", "nowhere.csv"], 2, "no such file"),
     ],
 )
 def test_errors_are_told(lutetia, arguments, code, said):

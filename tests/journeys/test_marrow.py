@@ -119,14 +119,23 @@ def test_urine_alone_gives_the_whole_body(lutetia, tmp_path):
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("time_h,concentration_MBq_per_L\n1,5\n4,x\n", 2, "blood.csv, line 3: concentration_MBq_per_L is 'x'"),
-        ("time_h,concentration_MBq_per_L\n1,5\n4\n", 2, "blood.csv, line 3: 1 cells; expected 2"),
+        (
+            "time_h,concentration_MBq_per_L\n1,5\n4,x\n",
+            2,
+            "blood.csv, line 3, column concentration_MBq_per_L: 'x' is not",
+        ),
+        ("time_h,concentration_MBq_per_L\n1,5\n4\n", 2, "blood.csv, line 3: 1 fields, the heading has 2"),
         ("time_h,concentration_MBq_per_L\n4,5\n1,6\n", 2, "must increase"),
         ("time_h,concentration_MBq_per_L\n-1,5\n1,6\n", 2, "after administration"),
-        ("time_h,concentration_MBq_per_L\n1,nan\n4,6\n", 2, "is 'nan'; expected a number"),
+        (
+            "time_h,concentration_MBq_per_L\n1,nan\n4,6\n",
+            2,
+            "MBq_per_L: 'nan'; expected a finite number",
+        ),
         ("time_h,activity\n1,5\n", 3, "0 columns of concentration"),
-        ("hours,concentration_MBq_per_L\n1,5\n", 3, "no column time_h"),
-        ("time_h,concentration_MBq_per_L\n", 2, "at least one line of numbers"),
+        ("time_h,concentration_kbq_per_ml\n1,5\n", 2, "expected concentration_kBq_per_mL"),
+        ("hours,concentration_MBq_per_L\n1,5\n", 2, "no column time_h"),
+        ("time_h,concentration_MBq_per_L\n", 2, "a heading and no rows"),
         ("time_h,concentration_MBq_per_L\n1,5\n", 6, "one time point"),
     ],
 )
@@ -145,7 +154,7 @@ def test_samples_that_cannot_be_are_told_by_line_and_column(lutetia, tmp_path, t
         (["--activity-MBq", "0"], 2, "--activity-MBq 0 MBq; expected above 0"),
         (["--mass-kg", "60000"], 2, "--mass-kg 60000 kg; expected above 0 and at most 500 kg"),
         (["--image-region", "vertebra L3"], 3, "needs --dose"),
-        (["--whole-body", "nowhere.csv"], 2, "not a readable CSV"),
+        (["--whole-body", "nowhere.csv"], 2, "nowhere.csv: no such file"),
     ],
 )
 def test_options_that_cannot_be_are_refused(lutetia, blood, options, code, words):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lutetia.errors import InputError
-from lutetia.kinetics.measured.curve_table import read_curves, read_rows
+from lutetia.kinetics.curve import TimeActivityCurve
+from lutetia.kinetics.measured.curve_table import read_columns, read_curves, read_rows
 
 GOOD = "region,time_h,activity_MBq,u_MBq\nliver,4,100,5\nkidney left,24,40,2\nliver,24,80,4\nkidney left,4,60,3\n"
 
@@ -65,6 +66,8 @@ def test_some_uncertainties_are_none(table, text):
         (GOOD + "liver,24,81,4\n", "lines 4 and 6: liver has two activities at 24 h"),
         (GOOD.replace("24,80,4", "24,80,4,9"), "line 4: 5 fields, the heading has 4. A decimal comma needs"),
         (GOOD.replace("\nliver", "\n", 1), "line 2, column region: empty"),
+        (GOOD.replace("u_MBq", "u_mbq"), "the column 'u_mbq' would be ignored; expected u_MBq"),
+        (GOOD.replace("24,80,4", '24,80,"4x'), "line 4, column u_MBq: '4x' is not a number"),
     ],
 )
 def test_refused_with_its_place(table, text, message):
@@ -82,3 +85,33 @@ def test_no_file_and_no_text(tmp_path, table):
 def test_remarks_and_empty_lines_are_skipped(table):
     rows = read_rows(table("# measured by probe\na,b\n\nx,1\n,\ny,2\n"), texts=("a",), numbers=("b",))
     assert [(r.line, r.texts["a"], r.numbers["b"]) for r in rows] == [(4, "x", 1.0), (6, "y", 2.0)]
+
+
+def test_columns_that_are_there_are_whole(table):
+    found = read_columns(table("b;a;c\n1,5;2;\n2,5;3;\n"), numbers=("a", "b"), whole=("d",))
+    assert {name: column.tolist() for name, column in found.items()} == {"a": [2.0, 3.0], "b": [1.5, 2.5]}
+    with pytest.raises(InputError, match=r"curves\.csv, line 3, column c: empty"):
+        read_columns(table("a,c\n1,2\n2,\n"), numbers=("a",), whole=("c",))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("time_s", "u_bq", "message"),
+    [
+        ([1.0, NAN], None, r"liver: times must be finite and after administration, got \[1.0, nan\] s"),
+        ([1.0, INF], None, r"liver: times must be finite and after administration, got \[1.0, inf\] s"),
+        ([0.0, 1.0], None, r"liver: times must be finite and after administration, got \[0.0, 1.0\] s"),
+        ([1.0, 2.0], [1.0, NAN], r"one finite, non-negative standard uncertainty per time expected, got \[ 1. nan\]"),
+        ([1.0, 2.0], [1.0, INF], r"None where it is not known"),
+    ],
+)  # fmt: skip
+def test_a_curve_has_numbers_only(time_s, u_bq, message):
+    with pytest.raises(InputError, match=message):
+        TimeActivityCurve(
+            region="liver",
+            time_s=np.array(time_s),
+            activity_bq=np.ones(2),
+            standard_uncertainty_bq=None if u_bq is None else np.array(u_bq),
+        )

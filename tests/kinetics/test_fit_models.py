@@ -215,15 +215,6 @@ def test_zero_activity_without_stated_uncertainty_is_told():
     assert any("Points of zero activity were weighted" in w for w in fit.warnings)
 
 
-def test_uncertainties_that_are_no_numbers_are_refused():
-    t = np.array([4.0, 24]) * H
-    bad = TimeActivityCurve(
-        region="liver", time_s=t, activity_bq=np.array([2e6, 1e6]), standard_uncertainty_bq=np.array([1e5, np.nan])
-    )
-    with pytest.raises(InputError, match="liver: standard uncertainties must be finite"):
-        fit_curve(bad, decay_constant_per_s=LU)
-
-
 def test_trapezoid_by_name():
     fit = fit_curve(curve(1e7 * np.exp(-k(50) * TIMES)), decay_constant_per_s=LU, model="trapezoid")
     low, high = fit.interval_95_bq_s

@@ -102,6 +102,21 @@ def test_noise_that_grows_draws_the_scan_forward():
     assert growing.time_s < flat.time_s
 
 
+@pytest.mark.parametrize(("stated", "scatter"), [(True, math.hypot(0.03, 0.04)), (False, 0.04)])
+def test_the_residual_error_of_the_population_counts_for_scans_to_come(stated, scatter):
+    # closed form at the mean life: only the scan's scatter is left; added to stated uncertainties, else the larger
+    made = dataclasses.replace(mono(spread=0.01), proportional=0.04, stated_uncertainties=stated)
+    found = best_next_time(region=made, times_s=GRID, decay_constant_per_s=LU, relative_uncertainty=0.03)
+    assert found.relative_sd == pytest.approx(scatter, rel=1e-3)
+    far = loss_of_dropping(
+        region=made,
+        times_s=[GRID[0], found.time_s],
+        decay_constant_per_s=LU,
+        relative_uncertainty=0.03,
+    )
+    assert far[0].relative_sd_without == pytest.approx(scatter, rel=1e-3)
+
+
 def test_loss_of_each_scan():
     times = np.array([4.0, 24.0, 72.0, 168.0]) * H
     losses = loss_of_dropping(region=mono(spread=0.3), times_s=times, decay_constant_per_s=LU)

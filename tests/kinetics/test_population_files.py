@@ -31,8 +31,8 @@ def read(path):
 def test_units_and_order_of_a_table(tmp_path):
     path = table(
         tmp_path,
-        "region, patient ,time_h,activity_MBq,u_MBq,administered_MBq\n"
-        "kidney left,A,24,80,4,7400\nkidney left,A,4,100,5,7400\nliver,B,4,20,1,7000\n",
+        "region, patient ,time_h,remark,activity_MBq,u_MBq,administered_MBq\n"
+        "kidney left,A,24,moved,80,4,7400\nkidney left,A,4,,100,5,7400\nliver,B,4,,20,1,7000\n",
     )
     given = read(path)
     first = given.curves[0]
@@ -47,15 +47,18 @@ def test_units_and_order_of_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("patient,region,time_h\nA,kidney,4\n", r"curves\.csv, line 1: no column activity_MBq\. Expected patient"),
-        (f"{HEAD},dose\n", r"curves\.csv, line 1: unknown column 'dose'"),
-        (f"{HEAD}\n", r"curves\.csv: no rows below the head"),
-        (f"{HEAD}\nA,kidney,4\n", r"curves\.csv, line 2: 4 values expected"),
-        (f"{HEAD}\nA,kidney,4,1,2\n", r"curves\.csv, line 2: 4 values expected"),
+        ("patient,region,time_h\nA,kidney,4\n", r"curves\.csv: no column activity_MBq in the heading .*; expected patient"),
+        (f"{HEAD},u_Mbq\nA,kidney,4,1,2\n", r"curves\.csv: the column 'u_Mbq' would be ignored; expected u_MBq"),
+        (f"{HEAD},u_MBq\nA,kidney,4,9,1\nA,kidney,8,7,\n", r"curves\.csv, line 3, column u_MBq: empty"),
+        (f"{HEAD},u_MBq\nA,kidney,4,9,-1\n", r"line 2, column u_MBq: -1; expected 0 or more"),
+        (f"{HEAD},administered_MBq\nA,kidney,4,9,0\n", r"column administered_MBq: 0; expected a number above 0"),
+        (f"{HEAD}\n", r"curves\.csv: a heading and no rows"),
+        (f"{HEAD}\nA,kidney,4\n", r"curves\.csv, line 2: 3 fields, the heading has 4"),
+        (f"{HEAD}\nA,kidney,4,1,2\n", r"curves\.csv, line 2: 5 fields, the heading has 4"),
         (f"{HEAD}\n,kidney,4,1\n", r"curves\.csv, line 2, column patient: empty"),
-        (f"{HEAD}\nA,kidney,4,1\nA,kidney,-2,1\n", r"line 3, column time_h: '-2'; expected a number above 0"),
-        (f"{HEAD}\nA,kidney,4,nan\n", r"line 2, column activity_MBq: 'nan'; expected a number, 0 or more"),
-        (f"{HEAD}\nA,kidney,4,\"1,5\"\n", r"line 2, column activity_MBq: '1,5'; expected a number"),
+        (f"{HEAD}\nA,kidney,4,1\nA,kidney,-2,1\n", r"line 3, column time_h: -2; expected a number above 0"),
+        (f"{HEAD}\nA,kidney,4,nan\n", r"line 2, column activity_MBq: 'nan'; expected a finite number"),
+        (f"{HEAD}\nA,kidney,4,\"1,5\"\n", r"line 2, column activity_MBq: '1,5' is not a number"),
         (f"{HEAD}\nA,kidney,4,1\nA,kidney,4,2\n", r"lines 2 and 3, column time_h: 4 h twice for the same patient"),
         (f"{HEAD}\nA,kidney,4,0\nA,kidney,8,0\n", r"line 2, column activity_MBq: 0 at all times of kidney"),
         (
@@ -73,7 +76,7 @@ def test_no_file_and_no_text(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv: no such file"):
         read(tmp_path / "none.csv")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"b\.csv: not a text file"):
+    with pytest.raises(InputError, match=r"b\.csv: cannot be read: it is not text in UTF-8"):
         read(tmp_path / "b.csv")
 
 

@@ -245,12 +245,17 @@ def test_reading_outcomes(tmp_path):
     data = read_outcomes(path)
     assert data.patients.tolist() == [1, 1]
     path.write_text("dose_Gy,patients,events\n20,3,none\n", "utf-8")
-    with pytest.raises(InputError, match="line 2, events: 'none'"):
+    with pytest.raises(InputError, match="line 2, column events: 'none' is not a number"):
         read_outcomes(path)
     path.write_text("Gy,events\n20,3\n", "utf-8")
-    with pytest.raises(MissingDataError, match="columns Gy, events"):
+    with pytest.raises(InputError, match="no column dose_Gy in the heading 'Gy, events'"):
         read_outcomes(path)
-    with pytest.raises(MissingDataError, match="no such file"):
+    path.write_text("dose_Gy;patients;events\n20,5;3;1\n30;;1\n", "utf-8")
+    with pytest.raises(InputError, match="line 3, column patients: empty"):
+        read_outcomes(path)
+    path.write_text("dose_Gy;events\n20,5;0\n", "utf-8")
+    assert read_outcomes(path).dose_gy.tolist() == [20.5]
+    with pytest.raises(InputError, match="no such file"):
         read_outcomes(tmp_path / "none.csv")
 
 

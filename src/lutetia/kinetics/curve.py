@@ -32,15 +32,20 @@ class TimeActivityCurve:
                 f"{self.region}: {self.time_s.size} times but {self.activity_bq.size} activities; "
                 "give one activity per time, and at least one."
             )
-        if np.any(self.time_s <= 0):
-            raise InputError(f"{self.region}: times must be after administration, got {self.time_s.tolist()} s.")
+        if not np.all(np.isfinite(self.time_s)) or np.any(self.time_s <= 0):
+            raise InputError(
+                f"{self.region}: times must be finite and after administration, got {self.time_s.tolist()} s."
+            )
         if np.any(np.diff(self.time_s) <= 0):
             raise InputError(f"{self.region}: time_s must increase, got {self.time_s.tolist()}.")
         if not np.all(np.isfinite(self.activity_bq)) or np.any(self.activity_bq < 0):
             raise InputError(f"{self.region}: activities must be finite and not negative, got {self.activity_bq}.")
         u = self.standard_uncertainty_bq
-        if u is not None and (u.shape != self.time_s.shape or np.any(u < 0)):
-            raise InputError(f"{self.region}: one non-negative standard uncertainty per time expected, got {u}.")
+        if u is not None and (u.shape != self.time_s.shape or not np.all(np.isfinite(u)) or np.any(u < 0)):
+            raise InputError(
+                f"{self.region}: one finite, non-negative standard uncertainty per time expected, got {u}; None where "
+                "it is not known."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -54,7 +54,7 @@ def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: s
         More parameters than points, no activity, or points so far from any allowed curve that the integral is less
         certain than its size.
     InputError
-        Unknown model, or a standard uncertainty that is not finite.
+        Unknown model.
 
     References
     ----------
@@ -64,11 +64,6 @@ def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: s
     """
     if not np.any(curve.activity_bq > 0):
         raise FitError(f"{curve.region}: no activity at any time, so there is nothing to fit.")
-    u = curve.standard_uncertainty_bq
-    if u is not None and not np.all(np.isfinite(u)):
-        raise InputError(
-            f"{curve.region}: standard uncertainties must be finite, or None when unknown; got {u.tolist()}."
-        )
     if model == "trapezoid":
         return fit_trapezoid(curve, decay_constant_per_s=decay_constant_per_s)
     if model in ("auto", "average"):

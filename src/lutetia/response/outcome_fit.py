@@ -1,8 +1,7 @@
 """Complication curves from one's own patients, by maximum likelihood with profile intervals."""
 
-import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_expit, log_ndtr
 
-from lutetia.errors import ConvergenceError, FitError, InputError, MissingDataError
+from lutetia.errors import ConvergenceError, FitError, InputError
+from lutetia.kinetics.measured.curve_table import read_columns
 from lutetia.response.probability import logistic_ntcp, lyman_ntcp
 
 Array = NDArray[np.float64]
@@ -64,35 +64,12 @@ def read_outcomes(path: Path) -> OutcomeData:
 
     Raises
     ------
-    MissingDataError
-        No such file, a column that is not there, or no row.
     InputError
-        A cell that is no number, named by its line.
+        As ``read_rows`` (file, line and column), or values that cannot be.
     """
-    if not path.is_file():
-        raise MissingDataError(f"{path}: no such file.")
-    with path.open("r", encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = tuple(reader.fieldnames or ())
-        rows = list(reader)
-    if not {"dose_Gy", "events"} <= set(columns) or not rows:
-        raise MissingDataError(
-            f"{path.name}: columns {', '.join(columns) or 'none'} and {len(rows)} rows; expected dose_Gy, events (and "
-            "patients), and a row for each group or patient."
-        )
-    table = {name: _column(path, rows, name) for name in ("dose_Gy", "patients", "events") if name in columns}
+    table = read_columns(path, numbers=("dose_Gy", "events"), whole=("patients",))
     dose = table["dose_Gy"]
     return OutcomeData(dose_gy=dose, patients=table.get("patients", np.ones_like(dose)), events=table["events"])
-
-
-def _column(path: Path, rows: Sequence[Mapping[str, str | None]], name: str) -> Array:
-    values = []
-    for line, row in enumerate(rows, start=2):
-        try:
-            values.append(float(row[name] or ""))
-        except ValueError:
-            raise InputError(f"{path.name}, line {line}, {name}: {row[name]!r} is no number.") from None
-    return np.array(values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

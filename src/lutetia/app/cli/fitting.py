@@ -89,7 +89,7 @@ def fit(
         table = read_curves(curves)
         element = nuclide_called(nuclide)
         given = [c if scan_h is None else one_scan(c, scan_h * S_PER_H) for c in table.curves]
-        fitted = [(c, fit_region(c, nuclide=element, kind=_kind(c.region), choice=choice)) for c in given]
+        fitted = [(c, fit_region(c, nuclide=element, kind=kind_called(c.region), choice=choice)) for c in given]
         if profile:
             fitted = [(c, _profiled(c, f, element.decay_constant_per_s)) for c, f in fitted]
         document = fit_document(
@@ -104,7 +104,7 @@ def fit(
             _print(document)
 
 
-def _kind(region: str) -> str:
+def kind_called(region: str) -> str:
     """Lesions are told by their names; the published half-lives of organs are found by theirs."""
     return (
         "lesion" if any(word in region.lower() for word in ("lesion", "tumour", "tumor", "metastas")) else "organ"

@@ -1,17 +1,22 @@
-"""The ``population`` commands: kinetics of a cohort, for patients with one or two scans."""
+"""The ``population`` commands: kinetics of a cohort, and advice from them on when to scan."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from lutetia.app.cli.advice import advise
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.errors import OutputError
 
 population = typer.Typer(
     name="population",
     help="Kinetics of a population, fitted to a cohort, for patients with one or two scans.",
     no_args_is_help=True,
 )
+
+
+population.command()(advise)
 
 
 @population.callback()
@@ -44,7 +49,6 @@ def fit(
 ) -> None:
     """Fit the kinetics of each kind of region to the curves of a cohort (nonlinear mixed effects)."""
     from lutetia import __version__
-    from lutetia.errors import OutputError
     from lutetia.kinetics.population.cohort import read_cohort
     from lutetia.kinetics.population.files import population_document, write_population
     from lutetia.kinetics.population.fit import fit_population

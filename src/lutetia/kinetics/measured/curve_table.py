@@ -1,4 +1,4 @@
-"""Time-activity curves that somebody measured elsewhere, from a CSV file."""
+"""Tables that somebody measured elsewhere, from CSV files, and the time-activity curves in them."""
 
 import csv
 import itertools
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lutetia.errors import InputError
 from lutetia.kinetics.curve import TimeActivityCurve
@@ -42,7 +43,12 @@ class CurveTable:
 
 
 def read_rows(
-    path: Path, *, texts: Sequence[str], numbers: Sequence[str], optional: Sequence[str] = ()
+    path: Path,
+    *,
+    texts: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> tuple[Row, ...]:
     """Rows of a CSV file with a heading; other columns are ignored.
 
@@ -54,44 +60,52 @@ def read_rows(
     path : the file
     texts, numbers : columns that must be there and be filled
     optional : columns of numbers that may be missing, or be empty in a row
+    whole : columns of numbers that may be missing, but are filled in every row where they are there
 
     Raises
     ------
     InputError
-        A file that cannot be read, a column that is missing or there twice, a field that is empty or no finite
-        number; with the file's name, the line and the column.
+        A file that cannot be read, a column that is missing, there twice or named nearly as one that may be there, a
+        field that is empty or no finite number; with the file's name, the line and the column.
     """
     lines = list(_lines(path))
     if not lines:
         raise InputError(f"{path.name}: the file is empty; expected the columns {', '.join([*texts, *numbers])}.")
     separator = ";" if ";" in lines[0][1] else ","
-    table = csv.reader((text for _, text in lines), delimiter=separator, skipinitialspace=True)
-    heading = [OTHER_NAMES.get(name.strip(), name.strip()) for name in next(table)]
-    _require_columns(path, heading, [*texts, *numbers], optional)
+    heading = [OTHER_NAMES.get(name, name) for name in _fields(lines[0][1], separator)]
+    _require_columns(path, heading, [*texts, *numbers], [*optional, *whole])
+    filled = [*numbers, *(name for name in whole if name in heading)]
     rows = []
-    for (line, _), fields in zip(lines[1:], table, strict=True):
+    for line, text in lines[1:]:
+        fields = _fields(text, separator)
         if len(fields) != len(heading):
             raise InputError(
                 f"{path.name}, line {line}: {len(fields)} fields, the heading has {len(heading)}."
                 + (" A decimal comma needs semicolons between the columns." if separator == "," else "")
             )
-        field = dict(zip(heading, (f.strip() for f in fields), strict=True))
+        field = dict(zip(heading, fields, strict=True))
         where = f"{path.name}, line {line}"
-        rows.append(
-            Row(
-                line=line,
-                texts={name: _filled(field[name], where, name) for name in texts},
-                numbers={
-                    **{
-                        name: _number(_filled(field[name], where, name), where, name, separator) for name in numbers
-                    },
-                    **{n: _number(field[n], where, n, separator) if field.get(n) else None for n in optional},
-                },
-            )
-        )
+        found = {n: _number(field[n], where, n, separator) if field.get(n) else None for n in [*optional, *whole]}
+        found |= {n: _number(_filled(field[n], where, n), where, n, separator) for n in filled}
+        rows.append(Row(line=line, texts={n: _filled(field[n], where, n) for n in texts}, numbers=found))
     if not rows:
-        raise InputError(f"{path.name}: a heading and no rows; expected one row per region and time.")
+        raise InputError(f"{path.name}: a heading and no rows below it; expected at least one.")
     return tuple(rows)
+
+
+def read_columns(
+    path: Path, *, numbers: Sequence[str], whole: Sequence[str] = ()
+) -> Mapping[str, NDArray[np.float64]]:
+    """Columns (n,) of numbers of a CSV file, read as by ``read_rows``; one that is not there is no key.
+
+    Raises
+    ------
+    InputError
+        As ``read_rows``.
+    """
+    rows = read_rows(path, numbers=numbers, whole=whole)
+    there = [name for name in (*numbers, *whole) if rows[0].numbers[name] is not None]
+    return {name: np.array([row.numbers[name] for row in rows], dtype=np.float64) for name in there}
 
 
 def read_curves(path: Path) -> CurveTable:
@@ -143,6 +157,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def _fields(line: str, separator: str) -> list[str]:
+    """Fields of one line, so that a quote left open ends with it."""
+    return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+
+
 def _require_columns(path: Path, heading: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> None:
     missing = [name for name in needed if name not in heading]
     if missing:
@@ -150,11 +169,20 @@ def _require_columns(path: Path, heading: Sequence[str], needed: Sequence[str], 
             f"{path.name}: no column {', '.join(missing)} in the heading {', '.join(heading)!r}; expected "
             f"{', '.join(needed)}" + (f" and, if known, {', '.join(optional)}." if optional else ".")
         )
+    for name in optional:
+        alike = [h for h in heading if h != name and _plain(h) == _plain(name)]
+        if name not in heading and alike:
+            raise InputError(f"{path.name}: the column {alike[0]!r} would be ignored; expected {name}.")
     twice = [name for name in (*needed, *optional) if heading.count(name) > 1]
     if twice:
         raise InputError(
             f"{path.name}: the column {twice[0]} is there {heading.count(twice[0])} times; once expected."
         )
+
+
+def _plain(name: str) -> str:
+    """Letters and digits of a heading, in lower case: what misspellings of units have in common."""
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def _filled(field: str, where: str, column: str) -> str:

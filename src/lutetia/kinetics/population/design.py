@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.errors import InputError
+from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.population.model import RegionKinetics
 from lutetia.kinetics.population.posterior import observed, posterior
@@ -74,9 +74,17 @@ def best_next_time(
     region : kinetics of the population, amplitude free
     times_s : feasible times of the scan. [s]
     decay_constant_per_s : of the nuclide. [1/s]
-    relative_uncertainty : of the next scan, and of those made where they state none
+    relative_uncertainty : of the next scan, and of those made where they state none; the population's residual error
+        is added where its cohort stated uncertainties, and is the least that is taken where not
     scans : made already on this patient
     other_relative_uncertainty : of the dose beside the curve (mass, calibration), added in quadrature
+
+    Raises
+    ------
+    InputError
+        Times or uncertainties that are not positive; a population that outlives its nuclide.
+    FitError
+        Scans without any activity.
 
     References
     ----------
@@ -88,7 +96,7 @@ def best_next_time(
     q, weight = _patients(region, decay_constant_per_s, scans)
     made, noise = _made(region, scans, relative_uncertainty)
     base = prior.precision + _information(shape, q, made, noise)
-    each = _rho(relative_uncertainty, times)
+    each = _with_residual(region, _rho(relative_uncertainty, times))
     total = np.empty(times.size)
     for i, time_s in enumerate(times):
         more = _information(shape, q, np.array([time_s]), each[i : i + 1])
@@ -121,7 +129,7 @@ def loss_of_dropping(
         raise InputError("A protocol of one scan cannot lose it; give at least two times.")
     shape, prior = region.shape, region.prior()
     q, weight = _patients(region, decay_constant_per_s, None)
-    rho = _rho(relative_uncertainty, times)
+    rho = _with_residual(region, _rho(relative_uncertainty, times))
 
     def left(keep: NDArray[np.bool_]) -> float:
         precision = prior.precision + _information(shape, q, times[keep], rho[keep])
@@ -162,6 +170,8 @@ def _patients(
 ) -> tuple[Array, Array]:
     """Log-parameters (s, d) of virtual patients and their weights: of the population, or of the posterior."""
     if scans is not None:
+        if not np.any(scans.activity_bq > 0):
+            raise FitError(f"{scans.region}: no activity at any time, so the scans say nothing of the next one.")
         seen, prior, _, _ = observed(scans, region)
         found = posterior(region.shape, seen, prior, slowest_per_s=decay_constant_per_s, n_draws=VIRTUAL)
         return found.draws[0], found.weight[0]
@@ -181,8 +191,14 @@ def _made(region: RegionKinetics, scans: TimeActivityCurve | None, noise: Noise)
     times = scans.time_s[seen]
     u = scans.standard_uncertainty_bq
     rho = _rho(noise, times) if u is None or np.any(u[seen] == 0) else u[seen] / scans.activity_bq[seen]
-    extra = region.proportional if region.stated_uncertainties else 0.0
-    return times, np.hypot(rho, extra)
+    return times, _with_residual(region, rho)
+
+
+def _with_residual(region: RegionKinetics, rho: Array) -> Array:
+    """Scatter of scans about the curve: residual errors add to stated uncertainties, else they contain them."""
+    return (
+        np.hypot(rho, region.proportional) if region.stated_uncertainties else np.maximum(rho, region.proportional)
+    )
 
 
 def _information(shape: Shape, q: Array, times: Array, rho: Array) -> Array:

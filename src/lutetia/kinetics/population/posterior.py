@@ -199,7 +199,7 @@ def posterior_fit(
         )
     if not np.any(curve.activity_bq > 0):
         raise FitError(f"{curve.region}: no activity at any time, so there is nothing to fit.")
-    region, told = _region(curve, population, agent)
+    region, told = population_region(curve.region, population, agent=agent, n_scans=curve.time_s.size)
     seen, prior, by, known = observed(curve, region, administered_activity_bq)
     if not known:
         told.append("Neither the scans nor the population state an uncertainty; none is given.")
@@ -234,10 +234,19 @@ def observed(
     return seen, prior, by, known
 
 
-def _region(curve: TimeActivityCurve, population: PopulationModel, agent: str) -> tuple[RegionKinetics, list[str]]:
+def population_region(
+    name: str, population: PopulationModel, *, agent: str, n_scans: int
+) -> tuple[RegionKinetics, list[str]]:
+    """What a population says of a region that a patient has so many scans of, and its doubts in words.
+
+    Raises
+    ------
+    MissingDataError
+        The population has several regions and none is this one.
+    """
     told = []
-    if kind_of_region(curve.region) in population.regions or len(population.regions) > 1:
-        region = population.of(curve.region)
+    if kind_of_region(name) in population.regions or len(population.regions) > 1:
+        region = population.of(name)
     else:
         region = next(iter(population.regions.values()))
         told.append(f"The population is that of {region.region}, not of this region.")
@@ -247,8 +256,8 @@ def _region(curve: TimeActivityCurve, population: PopulationModel, agent: str) -
         told.append(f"The population ({population.source}) was not verified against the publication.")
     if not region.converged:
         told.append("The fit of the population had not converged.")
-    gate = single_time_gate(agent=agent or population.agent, region=curve.region, kind=region.region)
-    if gate and curve.time_s.size == 1:
+    gate = single_time_gate(agent=agent or population.agent, region=name, kind=region.region)
+    if gate and n_scans == 1:
         told.append(gate)
     return region, told
 

@@ -1,8 +1,6 @@
 """Samples as people write them: blood, whole-body counts and urine in CSV files, in hours, kBq/mL and MBq."""
 
-import csv
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -10,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.errors import InputError, MissingDataError
+from lutetia.errors import MissingDataError
 from lutetia.kinetics.curve import TimeActivityCurve
+from lutetia.kinetics.measured.curve_table import read_columns
 from lutetia.kinetics.measured.excretion import (
     WHOLE_BODY,
     Excretion,
@@ -28,41 +27,12 @@ Columns = Mapping[str, Array]
 
 CONCENTRATIONS: Final = {"Bq_per_mL": 1.0, "kBq_per_mL": 1e3, "MBq_per_L": 1e3, "MBq_per_mL": 1e6}
 """Units of concentration in the names of columns, and their size in Bq/mL."""
-
-
-def read_columns(path: Path) -> Columns:
-    """Columns of numbers of a CSV file with one line of names; empty lines and lines with # are passed over.
-
-    Raises
-    ------
-    InputError
-        Not a readable table of numbers; the message has file, line and column.
-    """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not a readable CSV file ({type(error).__name__}).") from error
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    if len(lines) < 2:
-        raise InputError(f"{path.name}: expected a line of column names and at least one line of numbers.")
-    head = [name.strip() for name in next(csv.reader([lines[0][1]]))]
-    rows = [_row(path, n, next(csv.reader([line])), head) for n, line in lines[1:]]
-    return dict(zip(head, np.array(rows, dtype=np.float64).T, strict=True))
-
-
-def _row(path: Path, line: int, cells: Sequence[str], head: Sequence[str]) -> list[float]:
-    if len(cells) != len(head):
-        raise InputError(f"{path.name}, line {line}: {len(cells)} cells; expected {len(head)} ({', '.join(head)}).")
-    values = []
-    for name, cell in zip(head, cells, strict=True):
-        try:
-            value = float(cell)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise InputError(f"{path.name}, line {line}: {name} is {cell.strip()!r}; expected a number.")
-        values.append(value)
-    return values
+SAMPLES: Final = (
+    *(f"concentration_{unit}" for unit in CONCENTRATIONS),
+    *(f"u_concentration_{unit}" for unit in CONCENTRATIONS),
+    "u_percent",
+)
+"""Columns of samples beside their times."""
 
 
 def _column(columns: Columns, name: str, path: Path) -> Array:
@@ -98,10 +68,10 @@ def read_blood(path: Path) -> TimeActivityCurve:
 
     Concentrations are those of whole blood when it was drawn.
     """
-    columns = read_columns(path)
+    columns = read_columns(path, numbers=("time_h",), whole=SAMPLES)
     value, u = _concentration(columns, path)
     return blood_curve(
-        time_s=_column(columns, "time_h", path) * S_PER_H,
+        time_s=columns["time_h"] * S_PER_H,
         concentration_bq_per_ml=value,
         standard_uncertainty_bq_per_ml=u,
     )
@@ -110,15 +80,19 @@ def read_blood(path: Path) -> TimeActivityCurve:
 def read_whole_body(
     path: Path, *, administered_activity_bq: float, decay_constant_per_s: float
 ) -> WholeBodyRetention:
-    """Whole body: time_h and activity_MBq (u_activity_MBq), or counts, or anterior_counts and posterior_counts.
+    """Whole body: time_h and activity_MBq (u_MBq), or counts, or anterior_counts and posterior_counts.
 
     Counts are net of background and not decay-corrected, the first taken before voiding; u_percent goes before Poisson
     statistics.
     """
-    columns = read_columns(path)
-    time_s = _column(columns, "time_h", path) * S_PER_H
+    columns = read_columns(
+        path,
+        numbers=("time_h",),
+        whole=("activity_MBq", "u_MBq", "counts", "anterior_counts", "posterior_counts", "u_percent"),
+    )
+    time_s = columns["time_h"] * S_PER_H
     if "activity_MBq" in columns:
-        u = columns.get("u_activity_MBq")
+        u = columns.get("u_MBq")
         curve = TimeActivityCurve(
             region=WHOLE_BODY,
             time_s=time_s,
@@ -149,11 +123,11 @@ def read_whole_body(
 
 def read_urine(path: Path, *, administered_activity_bq: float, decay_constant_per_s: float) -> Excretion:
     """Urine: time_h (end of each collection), volume_mL, concentration_kBq_per_mL at that time, u_percent."""
-    columns = read_columns(path)
+    columns = read_columns(path, numbers=("time_h", "volume_mL"), whole=SAMPLES)
     value, u = _concentration(columns, path)
     return urinary_excretion(
-        time_s=_column(columns, "time_h", path) * S_PER_H,
-        volume_ml=_column(columns, "volume_mL", path),
+        time_s=columns["time_h"] * S_PER_H,
+        volume_ml=columns["volume_mL"],
         concentration_bq_per_ml=value,
         relative_uncertainty=None if u is None else u / np.maximum(value, 1e-300),
         administered_activity_bq=administered_activity_bq,
