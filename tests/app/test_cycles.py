@@ -146,7 +146,53 @@ def test_files_that_are_no_dose_json(tmp_path, four):
     assert run(four[0])[0] == 2
 
 
-@pytest.mark.parametrize("given", [["0"], ["-5"], ["1000", "1000"]])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"absorbed_dose_Gy": "4"}, "other.json, kidney left: absorbed_dose_Gy is '4'; expected a number from 0"),
+        ({"absorbed_dose_Gy": math.nan}, "absorbed_dose_Gy is nan"),
+        ({"absorbed_dose_Gy": -4.0}, "absorbed_dose_Gy is -4.0"),
+        ({"u_absorbed_dose_Gy": math.inf}, "u_absorbed_dose_Gy is inf"),
+        ({"uncertainty_budget": None}, "uncertainty_budget is None; expected an object"),
+        ({"uncertainty_budget": {"volume": "a"}}, "other.json, kidney left, uncertainty_budget: volume is 'a'"),
+        ({"uncertainty_shared": 3}, "uncertainty_shared is 3"),
+        ({"effective_half_life_h": 0}, "effective_half_life_h is 0"),
+        ({"region": None}, "other.json, region 1: expected an object with region and kind"),
+    ],
+)
+def test_regions_that_cannot_be_are_told_by_file_region_and_key(tmp_path, four, change, words):
+    other = dose_json(tmp_path / "other.json", [region() | change], time="2026-09-01T10:00:00")
+    status, document = run(four[0], other)
+    assert (status, words in document["error"]["message"]) == (2, True), document
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"time": "yesterday"}, "other.json, administration: time is 'yesterday'; expected a date and time"),
+        ({"time": "2026-09-01T10:00:00+02:00"}, "time zone"),
+        ({"activity_MBq": None}, "activity_MBq is None"),
+        ({"nuclide": None}, "administration has no nuclide"),
+    ],
+)
+def test_administrations_that_cannot_be(tmp_path, four, change, words):
+    path = tmp_path / "other.json"
+    dose_json(path, [region()], time="2026-09-01T10:00:00")
+    document = json.loads(path.read_text("utf-8"))
+    document["administration"] |= change
+    path.write_text(json.dumps(document), "utf-8")
+    status, found = run(four[0], path)
+    assert (status, words in found["error"]["message"]) == (2, True), found
+
+
+def test_a_region_that_is_there_twice_is_refused(tmp_path, four):
+    other = dose_json(tmp_path / "other.json", [region(), region(dose=3.0)], time="2026-09-01T10:00:00")
+    status, document = run(four[0], other)
+    assert status == 2
+    assert "other.json: kidney left is there twice" in document["error"]["message"]
+
+
+@pytest.mark.parametrize("given", [["0"], ["-5"], ["nan"], ["inf"], ["1000", "1000"]])
 def test_impossible_intervals(four, given):
     words = [word for value in given for word in ("--interval-h", value)]
     status, document = run(*four, *words)

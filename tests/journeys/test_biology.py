@@ -135,6 +135,8 @@ ONE = ["--absorbed-dose-Gy", "5", "--effective-half-life-h", "50"]
         (["bed", *ONE, "--organ", "kidney", "--cycles", "0"], 2, "at least 1"),
         (["bed", *ONE, "--organ", "kidney", "--cycles", "2", "--interval-d", "0"], 2, "days above 0"),
         (["bed", *ONE, "--organ", "kidney", "--u-absorbed-dose-Gy", "-1"], 2, "none below 0"),
+        (["bed", *ONE, "--organ", "kidney", "--u-absorbed-dose-Gy", "1e300"], 2, "--u-absorbed-dose-Gy 1e+300"),
+        (["bed", *ONE, "--organ", "kidney", "--cycles", "1000"], 2, "--cycles 1000; expected at most 100"),
         (["ntcp"], 2, "either --organ"),
         (["ntcp", "--organ", "kidney"], 3, "No --dose-Gy"),
         (["ntcp", "--organ", "spleen", "--dose-Gy", "1"], 3, "No complication model of 'spleen'"),

@@ -109,6 +109,9 @@ def test_zeros_and_rising_curves_say_what_was_done(lutetia, table):
     assert document["curves"][1]["warnings"]
 
 
+LONG_LIVED = ["liver,24,10,1"], ("--method", "madsen2018", "--effective-half-life-h", "1000")
+
+
 @pytest.mark.parametrize(
     ("lines", "options", "code", "message"),
     [
@@ -130,6 +133,12 @@ def test_zeros_and_rising_curves_say_what_was_done(lutetia, table):
         (rows("liver", washout(10, 60), (24,)), ("--method", "known"), 3, "needs this region's kinetics"),
         (rows("liver", washout(10, 60), (24,)), ("--method", "population"), 3, "no population is known"),
         (rows("liver", washout(10, 60)), ("--method", "known", "--model", "mono"), 2, "one of them"),
+        (["liver,24,1e200,1"], (), 2, "line 2, column activity_MBq: '1e200'; expected at most 1e+12"),
+        (rows("liver", washout(10, 60)), ("--activity-MBq", "-5"), 2, "--activity-MBq -5 MBq; expected above 0"),
+        (rows("liver", washout(10, 60)), ("--activity-MBq", "inf"), 2, "--activity-MBq inf MBq"),
+        (*LONG_LIVED, 2, "half-life of 1000 h was given; expected above 0 and at most the physical one of Lu-177"),
+        (*LONG_LIVED[:1], (*LONG_LIVED[1][:3], "nan"), 2, "--effective-half-life-h nan h"),
+        (*LONG_LIVED[:1], (*LONG_LIVED[1][:2], "--half-life-sd-percent", "inf"), 2, "--half-life-sd-percent inf"),
     ],
 )
 def test_refused(lutetia, table, lines, options, code, message):
@@ -137,6 +146,26 @@ def test_refused(lutetia, table, lines, options, code, message):
     assert found == code
     assert message in document["error"]["message"]
     assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("[1]", "earlier.json: not the JSON of lutetia fit"),
+        ('[{"amplitude_MBq": 10, "rate_per_h": 0}]', "earlier.json, kidney left: exponentials"),
+        ('[{"amplitude_MBq": 10, "rate_per_h": -0.01}]', "rates above 0"),
+        ('[{"amplitude_MBq": NaN, "rate_per_h": 0.01}]', "finite amplitudes"),
+    ],
+)
+def test_kinetics_of_an_earlier_cycle_that_cannot_be(lutetia, kidney, tmp_path, rows, words):
+    curve = (
+        f'{{"region": "kidney left", "model": "x", "time_integrated_activity_MBq_h": 1, "exponentials": {rows}}}'
+    )
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(f'{{"curves": [{rows[1:-1] if rows == "[1]" else curve}]}}')
+    one = ("fit", kidney, "--nuclide", "Lu-177", "--scan-h", 72, "--method", "known", "--earlier", earlier)
+    code, document, _ = lutetia(*one)
+    assert (code, words in document["error"]["message"]) == (2, True), document
 
 
 def test_a_plot_is_not_replaced(lutetia, kidney, tmp_path):

@@ -1,7 +1,6 @@
 """Red marrow through the command line: the command of its own, and the section of a run."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from lutetia.images.grid import Grid
 from lutetia.images.nifti import read_nifti_volume, write_nifti
 from lutetia.images.regions import Region, Regions
 from lutetia.images.volume import Volume
-from lutetia.kinetics.fit import fit_curve
 
 DECAY_PER_H = math.log(2) / 159.528
 GRID = Grid(size=(28, 24, 20), spacing_mm=(6.0, 6.0, 6.0), origin_mm=(-84.0, -72.0, -60.0))
@@ -82,16 +80,7 @@ def test_methods_stand_side_by_side(lutetia, blood, whole_body):
     assert len(document["published_Gy_per_GBq"]) > 4
 
 
-def test_body_excretion_and_bladder_share_all_decays(lutetia, whole_body, monkeypatch):
-    from lutetia.app.workflow.marrow import assess
-
-    def fitted(curve, **options):
-        fit = fit_curve(curve, **options)
-        p = fit.parameters
-        phases = ((p["amplitude_slow_bq"], p["rate_slow_per_s"]), (p["amplitude_fast_bq"], p["rate_fast_per_s"]))
-        return replace(fit, exponentials=phases)
-
-    monkeypatch.setattr(assess, "fit_curve", fitted)
+def test_body_excretion_and_bladder_share_all_decays(lutetia, whole_body):
     command = ("marrow", "--whole-body", whole_body, "--voiding-interval-h", "4", "--model", "bi")
     code, document, _ = lutetia(*command, *GIVEN)
     assert code == 0, document
@@ -162,7 +151,8 @@ def test_samples_that_cannot_be_are_told_by_line_and_column(lutetia, tmp_path, t
     [
         (["--haematocrit", "38"], 2, "0.38, not 38"),
         (["--sex", "X"], 2, "expected F or M"),
-        (["--activity-MBq", "0"], 2, "more than 0"),
+        (["--activity-MBq", "0"], 2, "--activity-MBq 0 MBq; expected above 0"),
+        (["--mass-kg", "60000"], 2, "--mass-kg 60000 kg; expected above 0 and at most 500 kg"),
         (["--image-region", "vertebra L3"], 3, "needs --dose"),
         (["--whole-body", "nowhere.csv"], 2, "nowhere.csv: no such file"),
     ],
@@ -170,6 +160,40 @@ def test_samples_that_cannot_be_are_told_by_line_and_column(lutetia, tmp_path, t
 def test_options_that_cannot_be_are_refused(lutetia, blood, options, code, words):
     found, document, _ = lutetia("marrow", "--blood", blood, *GIVEN, *options)
     assert (found, words in document["error"]["message"]) == (code, True), document
+
+
+def test_a_body_that_holds_more_than_was_given_is_refused(lutetia, tmp_path):
+    path = tmp_path / "body.csv"
+    path.write_text("time_h,activity_MBq\n1,74000\n24,40000\n48,30000\n", "utf-8")
+    code, document, _ = lutetia("marrow", "--whole-body", path, *GIVEN)
+    assert code == 6
+    # 10 times what was given, and the decay of an hour of 159.5 h: 2^(1/159.5) = 1.0044
+    assert "74000 MBq at 1.0 h are 10.04 times the administered activity" in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        ("3", "dose.json, region 1: expected an object with region and kind"),
+        ('{"region": "vertebra L3"}', "dose.json, region 1: expected an object with region and kind"),
+        ('{"region": "vertebra L3", "kind": "organ"}', "time_integrated_activity_MBq_h is None"),
+        (
+            '{"region": "vertebra L3", "kind": "organ", "time_integrated_activity_MBq_h": 300, '
+            '"u_time_integrated_activity_MBq_h": NaN}',
+            "dose.json, vertebra L3: u_time_integrated_activity_MBq_h is nan",
+        ),
+        (
+            '{"region": "vertebra L3", "kind": "organ", "time_integrated_activity_MBq_h": 300, '
+            '"u_time_integrated_activity_MBq_h": null, "volume_mL": null}',
+            "volume_mL is None; expected a number",
+        ),
+    ],
+)
+def test_a_dose_json_that_cannot_be_is_told_by_region_and_key(lutetia, tmp_path, region, words):
+    path = tmp_path / "dose.json"
+    path.write_text(f'{{"administration": {{"nuclide": "Lu-177"}}, "regions": [{region}]}}', "utf-8")
+    code, document, _ = lutetia("marrow", "--dose", path, "--image-region", "vertebra L3", *GIVEN)
+    assert (code, words in document["error"]["message"]) == (2, True), document
 
 
 def test_without_measurements_there_is_no_dose(lutetia):

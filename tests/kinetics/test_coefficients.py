@@ -106,6 +106,14 @@ def test_a_sum_within_its_uncertainty_is_possible_and_far_beyond_it_an_error():
         require_possible_sum([coefficient("liver", 400)], decay_constant_per_s=LU)
 
 
+def test_no_uncertainty_excuses_far_more_decays_than_there_are():
+    # 1.25 and 1.35 times 230.15 h; 1.3 is what calibration and fields of view may do
+    wide = coefficient("liver", 1.25 * 230.15, 1e6)
+    assert impossible_sum([wide], decay_constant_per_s=LU) is None
+    with pytest.raises(FitError, match="sum to 310"):
+        require_possible_sum([coefficient("liver", 1.35 * 230.15, 1e6)], decay_constant_per_s=LU)
+
+
 def test_remainder_is_what_the_organs_leave():
     rest = remainder_of_body(coefficient("whole body", 40, 2), [coefficient("liver", 6, 1.5)])
     assert rest.value_s / H == pytest.approx(34)

@@ -244,6 +244,17 @@ def test_trapezoid_uncertainty_is_that_of_repeated_curves():
         )
 
 
+@pytest.mark.parametrize("tail", ["physical", "fitted"])
+def test_trapezoid_counts_the_uncertainty_of_a_point_without_activity(tail):
+    t = np.array([4.0, 24, 72, 168]) * H
+    a, u = np.array([15e7, 12e7, 6e7, 0.0]), np.array([0.0, 0.0, 0.0, 5e6])
+    c = TimeActivityCurve(region="kidney", time_s=t, activity_bq=a, standard_uncertainty_bq=u)
+    fit = fit_trapezoid(c, decay_constant_per_s=LU, tail=tail)
+    # closed form: half of the last interval, and the tail at its rate
+    weight = (t[3] - t[2]) / 2 + 1 / fit.parameters["tail_rate_per_s"]
+    assert fit.standard_uncertainty_bq_s == pytest.approx(5e6 * weight, rel=1e-9)
+
+
 def test_trapezoid_says_how_much_lies_outside():
     t = np.array([72.0, 96.0]) * H
     fit = fit_trapezoid(curve(1e7 * np.exp(-half_life(60) * t), t), decay_constant_per_s=LU)

@@ -62,6 +62,50 @@ def test_profile_of_a_mono_exponential_is_that_of_a_search():
         assert chi2(end) - chi2(best) == pytest.approx(norm.ppf(0.975) ** 2, abs=1e-4)
 
 
+def test_profile_of_a_curve_that_ends_in_nothing_is_that_of_a_search():
+    """Far from straight: least squares with the integral held have to follow a curved valley."""
+    time_s = np.array([4.0, 24, 72]) * H
+    c = TimeActivityCurve(
+        region="x", time_s=time_s, activity_bq=np.array([5e6, 3e6, 0.0]), standard_uncertainty_bq=np.full(3, 1e6)
+    )
+    rates = np.geomspace(LU, k(1 / 6), 40001)
+    shapes = rates[:, None] * np.exp(-np.outer(rates, time_s)) / 1e6
+
+    def chi2(total):
+        return float(np.min(np.sum((total * shapes - [5.0, 3.0, 0.0]) ** 2, axis=1)))
+
+    best = fit_curve(c, decay_constant_per_s=LU, model="mono").time_integrated_activity_bq_s
+    for end in profile_interval(c, "mono", LU):
+        # grid of 1.4e-4 in ln k: the least chi2 is off by its square
+        assert chi2(end) - chi2(best) == pytest.approx(norm.ppf(0.975) ** 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_profile_of_two_washouts_is_that_of_a_search(seed):
+    """Rates on a grid, the share of the integral in closed form; a slow, small phase takes over at the upper end."""
+    y = MODELS["bi"].activity(np.array([6e6, k(80), 4e6, k(8)]), FOUR)
+    y, u = y * np.random.default_rng(seed).normal(1, 0.1, 4), 0.1 * y
+    c = TimeActivityCurve(region="kidney", time_s=FOUR, activity_bq=y, standard_uncertainty_bq=u)
+    rates = np.geomspace(LU, k(2), 600)  # no half-life below half of the first scan's time (4 h)
+    shapes = rates[:, None] * np.exp(-np.outer(rates, FOUR)) / u
+    one, two = shapes[:, None, :], shapes[None, :, :]
+
+    def chi2(total):
+        change = total * (two - one)
+        off = total * one - y / u
+        size = np.maximum(np.sum(change**2, axis=2), 1e-300)
+        share = np.clip(-np.sum(off * change, axis=2) / size, 0, 1)
+        return float(np.min(np.sum((off + share[:, :, None] * change) ** 2, axis=2)))
+
+    # seed 6 has a rate at physical decay, and so one degree of freedom and a Birge ratio above 1
+    tried = attempt(c, MODELS["bi"], LU)
+    low, high = profile_interval(c, "bi", LU)
+    assert low < high
+    for end in (low, high):
+        # grid of 0.7 % in the rates: chi2 is off by (0.0035/0.1)^2 a point at most
+        assert chi2(end) - tried.solution.chi2 == pytest.approx(norm.ppf(0.975) ** 2 * tried.scale, abs=5e-3)
+
+
 @pytest.mark.parametrize(
     ("name", "p"),
     [
@@ -111,6 +155,22 @@ def test_profile_of_a_scale_that_is_estimated():
     expected = 2 * student.ppf(0.975, MANY.size - 2) * relative  # linear limit, F(1, n-p) = t^2
     assert math.log(high / low) == pytest.approx(expected, rel=0.02)
     assert math.log(fit.interval_95_bq_s[1] / fit.interval_95_bq_s[0]) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("model", ["auto", "average"])
+@pytest.mark.parametrize("hours", [(24.0, 72, 168), (4.0, 24, 168), (4.0, 24, 72, 168)])
+def test_uncertainty_of_few_points_whose_scatter_is_estimated_is_that_of_the_linearised_model(hours, model):
+    """One degree of freedom: Student's interval is wide, and the mean square of its exponential has no end."""
+    t = np.array(hours) * H
+    y = 1e7 * np.exp(-k(52) * t) * np.random.default_rng(3).normal(1, 0.05, t.size)
+    fit = fit_curve(curve(y, t, None), decay_constant_per_s=LU, model=model)
+    one = fit_curve(curve(y, t, None), decay_constant_per_s=LU, model="mono")
+    assert fit.standard_uncertainty_bq_s == pytest.approx(one.standard_uncertainty_bq_s, rel=1e-9)
+    low, high = fit.interval_95_bq_s
+    relative = one.standard_uncertainty_bq_s / one.time_integrated_activity_bq_s
+    expected = 2 * student.ppf(0.975, t.size - 2) * relative
+    # 1000 quantiles of even weight: the last is that of 0.0005, and 0.975 lies between two of them
+    assert math.log(high / low) == pytest.approx(expected, rel=0.01)
 
 
 def test_profile_grows_with_the_probability():

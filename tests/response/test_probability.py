@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lutetia.dose.histogram import dose_volume_histogram
-from lutetia.errors import FitError, InputError, MissingDataError
+from lutetia.errors import ConvergenceError, FitError, InputError, MissingDataError
 from lutetia.response.dose_volume import (
     bed_volume_histogram,
     differential_histogram,
@@ -327,3 +327,11 @@ def test_limits():
 def test_what_cannot_be(call, error, said):
     with pytest.raises(error, match=said):
         call()
+
+
+def test_doses_beyond_all_numbers_are_not_a_curve():
+    data = OutcomeData(
+        dose_gy=np.array([10.0, 20, 30, 1e300]), patients=np.full(4, 20.0), events=np.array([0.0, 3, 12, 5])
+    )
+    with pytest.raises(ConvergenceError, match="look at the data"):
+        fit_outcome(data)

@@ -79,7 +79,7 @@ def impossible_sum(
     """What is wrong with the sum of coefficients of regions that share no tissue; None when it can be.
 
     A sum may exceed the decays of the whole administered activity by twice its standard uncertainty (components in
-    quadrature) where that is known of every region.
+    quadrature) where that is known of every region, and by ``TOLERANCE`` at most.
     """
     if not coefficients:
         return None
@@ -87,7 +87,7 @@ def impossible_sum(
     greatest = largest_coefficient_s(decay_constant_per_s)
     us = [c.standard_uncertainty_s for c in coefficients]
     allowed = 0.0 if any(u is None for u in us) else COVERAGE * math.sqrt(sum((u or 0.0) ** 2 for u in us))
-    if total <= greatest * (1 + ROUNDING) + allowed:
+    if total <= greatest * (1 + ROUNDING) + min(allowed, (TOLERANCE - 1) * greatest):
         return None
     leading = max(coefficients, key=lambda c: c.value_s)
     return (

@@ -33,7 +33,7 @@ def fit_curve(curve: TimeActivityCurve, *, decay_constant_per_s: float, model: s
     where they do not, the likelihood is integrated over all rates within their limits. That of "auto" and
     "average" is integrated over the models too, those with more parameters than points among them, and so says what
     the points leave open before, between and after the scans; their standard uncertainty is the root mean square
-    of that distribution about the integral given.
+    of that distribution about the integral given, of the linearised models where no uncertainties are stated.
 
     Parameters
     ----------
@@ -125,16 +125,28 @@ def _compared(curve: TimeActivityCurve, decay_constant_per_s: float, *, average:
     return _result(
         curve,
         chosen,
-        uncertainty=_about(found.spread, chosen.solution.total),
+        uncertainty=_stated(found, chosen.solution.total),
         spread=found.spread,
         warnings=told,
         comparison=found,
     )
 
 
-def _about(spread: Spread | None, total: float) -> float | None:
-    """Root mean square distance of the distribution from the integral that is given. [Bq s]"""
-    return None if spread is None else math.hypot(spread.standard_deviation, spread.mean - total)
+def _stated(found: Comparison, total: float) -> float | None:
+    """Root mean square distance of the distribution from the integral that is given. [Bq s]
+
+    Where the scatter is estimated, that has no end (Student's distribution of a logarithm); the uncertainties of the
+    linearised models and their distances are taken in its place.
+    """
+    if found.chosen.solution.weights.known:
+        spread = found.spread
+        return None if spread is None else math.hypot(spread.standard_deviation, spread.mean - total)
+    used = found.linearised
+    if not used:
+        return None
+    weight = sum(w for _, w in used)
+    variance = sum(w * ((t.uncertainty or 0.0) ** 2 + (t.solution.total - total) ** 2) for t, w in used) / weight
+    return math.sqrt(variance)
 
 
 def _result(
@@ -190,7 +202,7 @@ def _averaged(curve: TimeActivityCurve, found: Comparison, warnings: Sequence[st
         covariance=None,
         aicc=None,
         time_integrated_activity_bq_s=total,
-        standard_uncertainty_bq_s=_about(found.spread, total),
+        standard_uncertainty_bq_s=_stated(found, total),
         effective_half_life_s=math.log(2) * sum(w / t.model.terminal_rate(t.solution.parameters) for t, w in parts),
         extrapolated_fraction=after,
         activity_at=_average_of(parts),

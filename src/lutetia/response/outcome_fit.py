@@ -199,7 +199,7 @@ def _saturated(data: OutcomeData) -> float:
 def _minimum(loss: Loss, start: Array) -> tuple[Array, float]:
     """Where the loss is least, and how much it is there."""
     best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 4000})
-    if not best.success:
+    if not best.success or best.fun >= IMPOSSIBLE:
         raise ConvergenceError("The search for the most likely complication curve did not end; look at the data.")
     return np.asarray(best.x), float(best.fun)
 

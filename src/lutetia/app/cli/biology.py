@@ -1,13 +1,14 @@
 """The commands ``bed`` and ``ntcp``: what an absorbed dose does to tissue."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.app.cli.numbers import LARGEST
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import H_PER_S, S_PER_DAY, S_PER_H
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 NOTE = "The dose rate is taken to follow one effective half-life. Research use only."
 FAR_APART_S = 1e15
 """So far apart that nothing is carried over from cycle to cycle, whatever decays and is repaired."""
+MOST_CYCLES = 100
+"""Each cycle is paired with every one before it."""
 GIVEN = "given on the command line"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -94,6 +97,7 @@ def bed(
 
 def bed_document(asked: Asked) -> dict[str, Any]:
     """BED as a JSON document; keys as in docs/reference/json.md."""
+    _require_sizes(asked)
     parameters, warnings = _parameters(asked)
     half_life_h, ratio_gy = parameters["repair_half_life_h"]["value"], parameters["alpha_beta_Gy"]["value"]
     cycles, course = _course(asked, half_life_h * S_PER_H, ratio_gy)
@@ -124,6 +128,16 @@ def bed_document(asked: Asked) -> dict[str, Any]:
         "warnings": warnings,
         "note": NOTE,
     }
+
+
+def _require_sizes(asked: Asked) -> None:
+    """Raise for an option that is too large to be meant; what is not above 0 is told where it is used."""
+    for name, value in asdict(asked).items():
+        if isinstance(value, int | float) and value > LARGEST:
+            option = "--" + name.replace("_gy", "_Gy").replace("_", "-")
+            raise InputError(f"{option} {value:g}; expected at most {LARGEST:g}.")
+    if asked.cycles > MOST_CYCLES:
+        raise InputError(f"--cycles {asked.cycles}; expected at most {MOST_CYCLES}.")
 
 
 def _parameters(asked: Asked) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -10,14 +10,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.app.cli.numbers import LARGEST, number_in, number_or_none_in, regions_in
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import S_PER_H
 
 SCHEMA: Final = "lutetia cycles 1"
 DOSE_SCHEMA: Final = "lutetia dose 1"
 NOTICE: Final = "Research use only. Not a medical device."
-USUAL_INTERVAL_H: Final = 1344.0
-"""Eight weeks."""
 LEFT: Final = 0.01
 """Share of an earlier cycle's activity that is told of when it is still there at the next administration."""
 SHARED_BEFORE: Final = ("calibration", "scatter correction", "decay energy", "density")
@@ -50,7 +49,7 @@ def cycles_document(files: Sequence[Path], interval_h: Sequence[float] = ()) -> 
     Raises
     ------
     InputError
-        Fewer than two files, one given twice, different subjects, intervals that cannot be.
+        Fewer than two files, one given twice, different subjects, intervals or numbers in a file that cannot be.
     MissingDataError
         A file that is not there, or not a dose.json.
     """
@@ -107,25 +106,72 @@ def _read(path: Path) -> dict[str, Any]:
     missing = [key for key in ("subject", "administration", "regions") if key not in document]
     if missing:
         raise MissingDataError(f"{path}: {', '.join(missing)} missing; expected the dose.json of lutetia run.")
+    _require_possible(document, path.name)
     return dict(document)
+
+
+def _require_possible(document: dict[str, Any], file: str) -> None:
+    """Raise where something that is read later is not there, or cannot be."""
+    given, calibration = document["administration"], document.setdefault("calibration", {}) or {}
+    if not isinstance(given, dict) or not isinstance(given.get("nuclide"), str):
+        raise InputError(f"{file}: administration has no nuclide; expected the dose.json of lutetia run.")
+    number_in(given, "activity_MBq", f"{file}, administration")
+    if given.get("time") is not None:
+        _clock(given["time"], file)
+    if not isinstance(calibration, dict):
+        raise InputError(f"{file}: calibration is {calibration!r}; expected an object, or null.")
+    document["calibration"] = calibration
+    number_or_none_in(
+        {"sensitivity_cps_per_MBq": None} | calibration, "sensitivity_cps_per_MBq", f"{file}, calibration"
+    )
+    for name, region in regions_in(document, file).items():
+        _require_possible_region(region, f"{file}, {name}")
+
+
+def _require_possible_region(region: dict[str, Any], where: str) -> None:
+    number_or_none_in(region, "absorbed_dose_Gy", where)
+    u = number_or_none_in(region, "u_absorbed_dose_Gy", where)
+    number_or_none_in({"effective_half_life_h": None} | region, "effective_half_life_h", where, least=1 / LARGEST)
+    budget, shared = region.get("uncertainty_budget"), region.get("uncertainty_shared", [])
+    if not isinstance(budget, dict) and not (budget is None and u is None):
+        raise InputError(f"{where}: uncertainty_budget is {budget!r}; expected an object of numbers.")
+    components = budget or {}
+    for component in components:
+        number_in(components, component, f"{where}, uncertainty_budget")
+    if not isinstance(shared, list) or not all(isinstance(component, str) for component in shared):
+        raise InputError(f"{where}: uncertainty_shared is {shared!r}; expected a list of components.")
+
+
+def _clock(time: Any, file: str) -> datetime:
+    try:
+        return datetime.fromisoformat(time)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{file}, administration: time is {time!r}; expected a date and time as 2026-03-02T10:15:00."
+        ) from None
 
 
 def _intervals(documents: Sequence[dict[str, Any]], given: Sequence[float]) -> tuple[list[float], list[str]]:
     """Hours between administrations: as given, by the clock, or eight weeks."""
     n = len(documents) - 1
     if given:
-        if len(given) not in (1, n) or min(given) <= 0:
+        if len(given) not in (1, n) or not all(0 < hours <= LARGEST for hours in given):
             raise InputError(
                 f"--interval-h {', '.join(f'{v:g}' for v in given)}: expected one interval for all, or {n}, each above 0."
             )
         return list(given) if len(given) == n else [given[0]] * n, []
     times = [document["administration"].get("time") for document in documents]
     if any(time is None for time in times):
-        return [USUAL_INTERVAL_H] * n, [
-            f"The times of administration are not known: {USUAL_INTERVAL_H:.0f} h (eight weeks) were taken between cycles "
+        from lutetia.kinetics.cycles import USUAL_INTERVAL_S
+
+        usual_h = USUAL_INTERVAL_S / S_PER_H
+        return [usual_h] * n, [
+            f"The times of administration are not known: {usual_h:.0f} h (eight weeks) were taken between cycles "
             "(--interval-h)."
         ]
     clock = [datetime.fromisoformat(time) for time in times]
+    if len({moment.tzinfo is None for moment in clock}) > 1:
+        raise InputError("Some times of administration have a time zone and some have none; give --interval-h.")
     found = [(later - earlier).total_seconds() / S_PER_H for earlier, later in pairwise(clock)]
     if min(found) <= 0:
         raise InputError("The files are not in the order of their administrations; give the first cycle first.")

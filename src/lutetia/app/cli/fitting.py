@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.app.cli.numbers import require_option
 from lutetia.app.cli.results import value_text
 from lutetia.errors import InputError, OutputError
 from lutetia.units import S_PER_H
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 
 FORMS = (".png", ".pdf", ".svg")
+LARGEST_SD_PERCENT = 200.0
+"""A spread of half-lives beyond this says that nothing is known of them."""
 
 Method = Literal["haenscheid2018", "madsen2018", "known", "population"]
 
@@ -52,7 +55,7 @@ def fit(
         str, typer.Option("--agent", help="For example 177Lu-DOTATATE: whose published half-lives to take.")
     ] = "",
     administered_mbq: Annotated[
-        float | None, typer.Option("--activity-MBq", min=0.0, help="Administered: gives coefficients in h. [MBq]")
+        float | None, typer.Option("--activity-MBq", help="Administered: gives coefficients in h. [MBq]")
     ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="95 % intervals by profile likelihood (slower, no linearisation).")
@@ -64,6 +67,7 @@ def fit(
 ) -> None:
     """Fit time-activity curves from a table: time-integrated activity with its uncertainty, and a plot."""
     with told_errors(as_json=json):
+        _require_numbers(administered_mbq, effective_half_life_h, half_life_sd_percent)
         if plot is not None:
             _require_new(plot)
         if method is not None and model is not None:
@@ -118,6 +122,14 @@ def _profiled(curve: "TimeActivityCurve", found: "CurveFit", decay_constant_per_
             f"{found.region}: --profile needs a sum of exponentials; {found.model!r} has no likelihood."
         )
     return replace(found, interval_95_bq_s=profile_interval(curve, key, decay_constant_per_s))
+
+
+def _require_numbers(activity_mbq: float | None, half_life_h: float | None, sd_percent: float | None) -> None:
+    """Refuse options that cannot be, by their name."""
+    require_option(activity_mbq, "--activity-MBq", "MBq")
+    require_option(half_life_h, "--effective-half-life-h", "h")
+    if sd_percent is not None and not 0 <= sd_percent <= LARGEST_SD_PERCENT:
+        raise InputError(f"--half-life-sd-percent {sd_percent:g}; expected from 0 to {LARGEST_SD_PERCENT:g}.")
 
 
 def _require_new(plot: Path) -> None:

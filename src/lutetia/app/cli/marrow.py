@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.app.cli.numbers import number_in, number_or_none_in, regions_in, require_option
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import BQ_PER_MBQ, G_PER_KG, MBQ_H_PER_BQ_S, S_PER_H
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lutetia.physics.nuclides import Nuclide
 
 SEXES: Final[dict[str, "Sex"]] = {"F": "female", "FEMALE": "female", "M": "male", "MALE": "male"}
+HEAVIEST_KG: Final = 500.0
+"""Grams given for kilograms lie beyond it."""
 NOTE: Final = (
     "Research use only. Not a medical device. Progeny is not included; absorbed dose, without weighting for RBE."
 )
@@ -125,8 +128,8 @@ def marrow_command_document(asked: Asked) -> dict[str, Any]:
 
     if asked.sex.upper() not in SEXES:
         raise InputError(f"--sex {asked.sex!r}; expected F or M.")
-    if not asked.activity_mbq > 0:
-        raise InputError(f"--activity-MBq {asked.activity_mbq:g}; expected more than 0.")
+    require_option(asked.activity_mbq, "--activity-MBq", "MBq")
+    require_option(asked.mass_kg, "--mass-kg", "kg", most=HEAVIEST_KG)
     element = nuclide(asked.nuclide)
     table = shipped_reference_table(SEXES[asked.sex.upper()], element.name)
     section = assess_marrow(_measurements(asked, element), table, element)
@@ -183,8 +186,9 @@ def _from_run(asked: Asked) -> "tuple[dict[str, Decays], Decays | None, ImagedMa
         return {}, None, None
     regions = _regions(asked.dose, asked.nuclide)
     own = {asked.image_region, RED_MARROW}
-    organs = {name: _decays(r) for name, r in regions.items() if name not in own and r["kind"] != "remainder"}
-    rest = next((_decays(r) for r in regions.values() if r["kind"] == "remainder"), None)
+    file = asked.dose.name
+    organs = {name: _decays(r, file) for name, r in regions.items() if name not in own and r["kind"] != "remainder"}
+    rest = next((_decays(r, file) for r in regions.values() if r["kind"] == "remainder"), None)
     if asked.image_region is None:
         return organs, rest, None
     if asked.image_region not in regions:
@@ -194,8 +198,8 @@ def _from_run(asked: Asked) -> "tuple[dict[str, Decays], Decays | None, ImagedMa
     found = regions[asked.image_region]
     image = ImagedMarrow(
         region=asked.image_region,
-        decays=_decays(found),
-        volume_ml=float(found["volume_mL"]),
+        decays=_decays(found, file),
+        volume_ml=number_in(found, "volume_mL", f"{file}, {asked.image_region}"),
         whole_l2_l4=asked.whole_l2_l4,
         corrected=bool(found.get("recovery_coefficients")),
     )
@@ -207,22 +211,24 @@ def _regions(path: Path, wanted: str) -> dict[str, dict[str, Any]]:
 
     try:
         document = json_format.loads(path.read_text("utf-8"))
-        regions = {str(r["region"]): r for r in document["regions"]}
         given = document.get("administration", {}).get("nuclide")
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path.name}: not a dose.json of lutetia run ({type(error).__name__}).") from error
+    regions = regions_in(document, path.name)
     if given is not None and nuclide_name(given) != nuclide_name(wanted):
         raise InputError(f"{path.name} is of {given}; --nuclide is {wanted}.")
     return regions
 
 
-def _decays(region: dict[str, Any]) -> "Decays":
+def _decays(region: dict[str, Any], file: str) -> "Decays":
     from lutetia.dose.marrow.result import Decays
 
-    value, u = (region[f"{prefix}time_integrated_activity_MBq_h"] for prefix in ("", "u_"))
+    where = f"{file}, {region['region']}"
+    value = number_in(region, "time_integrated_activity_MBq_h", where)
+    u = number_or_none_in(region, "u_time_integrated_activity_MBq_h", where)
     return Decays(
-        value_bq_s=float(value) / MBQ_H_PER_BQ_S,
-        standard_uncertainty_bq_s=None if u is None else float(u) / MBQ_H_PER_BQ_S,
+        value_bq_s=value / MBQ_H_PER_BQ_S,
+        standard_uncertainty_bq_s=None if u is None else u / MBQ_H_PER_BQ_S,
     )
 
 

@@ -46,7 +46,7 @@ def volume_components_gear2018(
 ) -> dict[str, float]:
     r"""Relative standard uncertainty of a volume by voxel size, resolution and delineation.
 
-    .. math:: \frac{u(V)}{V} = 3\,\frac{u(d)}{d}, \qquad u^2(d) = \frac{a^2}{6} + \frac{w^2}{4\ln 2} + 2 u_o^2
+    .. math:: \frac{u(V)}{V} = 3\,\frac{u(d)}{d}, \qquad u^2(d) = \frac{a^2}{6} + \frac{w^2}{4\ln 2} + 4 u_o^2
 
     A diameter has two ends. Each lies within a voxel of width a with equal chance (a²/12), and each edge is blurred by a
     Gaussian of full width w (variance w²/(8 ln 2)). Both take the whole outline to be wrong by one error, as when it is

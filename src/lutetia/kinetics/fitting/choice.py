@@ -138,6 +138,11 @@ class Comparison:
     spread: Spread | None
 
     @property
+    def linearised(self) -> list[tuple[Tried, float]]:
+        """Models that know their uncertainty where the scatter is estimated, with their weights."""
+        return _linearised(self.tried, self.share)
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """As in results."""
         return tuple(
@@ -225,12 +230,20 @@ def _together(tried: Sequence[Tried]) -> Spread | None:
 
 def _student(tried: Sequence[Tried], share: Array) -> Spread | None:
     """The same with an unknown scatter: Student's distributions of the linearised models, by Akaike weights."""
+    used = _linearised(tried, share)
+    if not used:
+        return None
+    parts = np.array([w for _, w in used])
+    spreads = [
+        log_normal(t.solution.total, (t.uncertainty or 0.0) / t.solution.total, t.solution.free) for t, _ in used
+    ]
+    return mixture(spreads, parts / parts.sum())
+
+
+def _linearised(tried: Sequence[Tried], share: Array) -> list[tuple[Tried, float]]:
     used = [
-        (log_normal(t.solution.total, t.uncertainty / t.solution.total, t.solution.free), w)
+        (t, float(w))
         for t, w in zip(tried, share, strict=True)
         if t.uncertainty is not None and (w > 0 or len(tried) == 1)
     ]
-    if not used:
-        return None
-    parts = np.array([w for _, w in used]) if len(used) > 1 else np.ones(1)
-    return mixture([s for s, _ in used], parts / parts.sum())
+    return [(used[0][0], 1.0)] if len(used) == 1 else used

@@ -1,6 +1,8 @@
 """Interval of the time-integrated activity by profile likelihood."""
 
 import math
+from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -9,12 +11,16 @@ from numpy.typing import NDArray
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.fitting.choice import Tried, attempt
+from lutetia.kinetics.fitting.solve import arrays
 from lutetia.kinetics.models import MODELS
 
 Array = NDArray[np.float64]
 
-STIFFNESS: Final = 1e5
-"""Weight of the row that holds the integral: it gives way by less than the fall of chi2 over 1e10."""
+STIFFENING: Final = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5)
+"""Weights of the row that holds the integral, one after the other: held hard at once, least squares creep along a curved
+valley and stop too early. With the last it gives way by less than the fall of chi2 over 1e10."""
+SPREAD: Final = (0.02, 0.5, 0.98)
+"""Starts of each rate between its limits (of the logarithm): a small, slow phase may take over far from the best."""
 FARTHEST_LOG: Final = 12.0
 """Integrals further than e^12 from the best are called unbounded."""
 
@@ -77,15 +83,14 @@ def _end(tried: Tried, rise: float, side: int) -> float:
     """Where the constrained least squares have risen enough, on one side of the best."""
     from scipy.optimize import brentq
 
-    start = _kernel_order(tried)
     best = math.log(tried.solution.total)
-    starts = {0.0: start}
+    found: dict[float, tuple[Array, float]] = {0.0: (_kernel_order(tried), tried.solution.chi2)}
 
     def excess(distance: float) -> float:
-        near = min(starts, key=lambda d: abs(d - distance))
-        found, cost = _held(tried, starts[near], best + side * distance)
-        starts[distance] = found
-        return cost - tried.solution.chi2 - rise
+        if distance not in found:
+            near = min(found, key=lambda d: abs(d - distance))
+            found[distance] = _held(tried, found[near][0], best + side * distance)
+        return found[distance][1] - tried.solution.chi2 - rise
 
     u = tried.uncertainty
     step = min(max(1e-6, (u or 0.0) / tried.solution.total), 0.5)
@@ -97,15 +102,29 @@ def _end(tried: Tried, rise: float, side: int) -> float:
     return math.exp(best + side * float(brentq(excess, last, here, xtol=1e-9)))
 
 
-def _held(tried: Tried, start: Array, log_total: float) -> tuple[Array, float]:
-    """Least squares with the integral held: from a neighbour and from the best, whichever ends lower."""
+def _held(tried: Tried, near: Array, log_total: float) -> tuple[Array, float]:
+    """Least squares with the integral held: from a neighbour, the best and rates all over, whichever ends lowest."""
     total = math.exp(log_total) / tried.task.size_bq
-    found: tuple[Array, float] | None = None
-    for begin in (start, _kernel_order(tried)):
-        trial = tried.task.polish(begin, total=total, stiffness=STIFFNESS)
-        found = trial if found is None or trial[1] < found[1] else found
-    assert found is not None
-    return found
+    ends = []
+    for begin in (near, _kernel_order(tried), *_spread_out(tried, total)):
+        x, cost = begin, math.inf
+        for stiffness in STIFFENING:
+            x, cost = tried.task.polish(x, total=total, stiffness=stiffness)
+        ends.append((x, cost))
+    return min(ends, key=lambda end: end[1])
+
+
+def _spread_out(tried: Tried, total: float) -> Iterator[Array]:
+    """Rates between their limits, with amplitudes that share the integral evenly."""
+    mixing, slot, held = arrays(tried.model)
+    n_a = mixing.shape[1]
+    low, high = tried.task.low[n_a:], tried.task.high[n_a:]
+    for share in product(SPREAD, repeat=low.size):
+        q = low + (high - low) * np.array(share)
+        rate = np.where(slot >= 0, np.exp(q)[slot], held) if q.size else held
+        each = np.sum(mixing / rate[:, None], axis=0)
+        if np.all(each > 0):
+            yield np.concatenate([total / each / n_a, q])
 
 
 def _kernel_order(tried: Tried) -> Array:

@@ -19,8 +19,8 @@ FASTEST_HALF_LIFE_S: Final = 600.0
 LEAST_RANGE: Final = 20.0
 """Rates reach at least this many times physical decay, where a nuclide itself lives minutes."""
 EARLIEST_SHARE: Final = 0.5
-"""Half-life of the second and later washouts at least this share of the first scan's time: at administration such a
-phase was at most four times what the first scan saw."""
+"""Half-life of each of several washouts at least this share of the first scan's time: at administration such a phase
+was at most four times what the first scan saw."""
 GRID_RATIO: Final = 1.2
 """Step of the grid of rates: the basin of the least squares of an exponential is far wider."""
 STARTS: Final = 4
@@ -173,13 +173,13 @@ def problem(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float)
 
 
 def _fastest(model: Model, first_s: float, slow: float, fast: float) -> Array:
-    """Upper limits of the rates: a second phase of washout must be there to be seen at the first scan.
+    """Upper limits of the rates: each of several phases of washout must be there to be seen at the first scan.
 
     One with a half-life far below the time of the first scan would be extrapolated backwards by any factor.
     """
     seen = min(fast, max(math.log(2) / (EARLIEST_SHARE * first_s), 2 * slow))
     n_a = len(model.amplitudes)
-    return np.array([seen if 0 < i < n_a else fast for i in range(len(model.rates))])
+    return np.array([seen if i < n_a and n_a > 1 else fast for i in range(len(model.rates))])
 
 
 def solution(curve: TimeActivityCurve, task: Problem, found: Array, chi2: float) -> Solution:

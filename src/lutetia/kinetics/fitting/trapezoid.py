@@ -101,11 +101,17 @@ def _trapezoid_uncertainty(curve: TimeActivityCurve, decay: float, tail: str) ->
     def total(activity: Array) -> float:
         return sum(_trapezoid_parts(curve.time_s, activity, decay, _tail_rate(curve.time_s, activity, decay, tail)))
 
+    rate = _tail_rate(curve.time_s, curve.activity_bq, decay, tail)
     variance = 0.0
-    for i in np.flatnonzero((u > 0) & (curve.activity_bq > 0)):
+    for i in np.flatnonzero(u > 0):
         step = np.zeros_like(u)
-        step[i] = 1e-4 * curve.activity_bq[i]
-        slope = (total(curve.activity_bq + step) - total(curve.activity_bq - step)) / (2 * step[i])
+        if curve.activity_bq[i] > 0:
+            step[i] = 1e-4 * curve.activity_bq[i]
+            slope = (total(curve.activity_bq + step) - total(curve.activity_bq - step)) / (2 * step[i])
+        else:
+            # without activity it takes no part in the tail's rate, and the rest is linear
+            step[i] = 1.0
+            slope = sum(_trapezoid_parts(curve.time_s, step, decay, rate))
         variance += float(slope * u[i]) ** 2
     return math.sqrt(variance) if variance > 0 else None
 

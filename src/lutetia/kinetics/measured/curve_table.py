@@ -18,6 +18,9 @@ from lutetia.units import BQ_PER_MBQ, S_PER_H
 OTHER_NAMES: Final[Mapping[str, str]] = {"u_activity_MBq": "u_MBq"}
 """Headings that mean a column of another name: those of the curves.csv that ``lutetia run`` writes."""
 
+LARGEST: Final = 1e12
+"""Hours or MBq beyond this are a slip of the pen, and their squares leave the range of numbers."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
@@ -195,6 +198,8 @@ def _number(field: str, where: str, column: str, separator: str) -> float:
         raise InputError(f"{where}, column {column}: {field!r} is not a number.") from None
     if not math.isfinite(value):
         raise InputError(f"{where}, column {column}: {field!r}; expected a finite number.")
+    if abs(value) > LARGEST:
+        raise InputError(f"{where}, column {column}: {field!r}; expected at most {LARGEST:g}.")
     return value
 
 

@@ -37,6 +37,9 @@ MADSEN_RELATIVE_SD: Final = 0.2
 KNOWN_RELATIVE_SD: Final = 0.05
 """The same for the patient's own half-life in an earlier cycle: between cycles."""
 
+HALF_LIFE_ROUNDING: Final = 0.01
+"""Share by which a given half-life may exceed the physical one: 6.7 d is said of 177Lu too."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class KineticsChoice:
@@ -135,7 +138,7 @@ def _best_known(curve: TimeActivityCurve, kind: str, choice: KineticsChoice) -> 
 def _madsen(curve: TimeActivityCurve, nuclide: Nuclide, kind: str, choice: KineticsChoice) -> CurveFit:
     if choice.effective_half_life_s is not None:
         return time_integrated_activity_madsen2018(
-            curve, effective_half_life_s=choice.effective_half_life_s,
+            curve, effective_half_life_s=_possible_half_life_s(choice.effective_half_life_s, nuclide),
             relative_sd=_given(choice.half_life_relative_sd, MADSEN_RELATIVE_SD), source="given by the user",
             physical_half_life_s=nuclide.half_life_s,
         )  # fmt: skip
@@ -159,7 +162,8 @@ def _known(curve: TimeActivityCurve, nuclide: Nuclide, choice: KineticsChoice) -
         return time_integrated_activity_own_kinetics(curve, earlier=earlier, between_cycles_relative_sd=between)
     if choice.effective_half_life_s is not None:
         return time_integrated_activity_madsen2018(
-            curve, effective_half_life_s=choice.effective_half_life_s, relative_sd=between,
+            curve, effective_half_life_s=_possible_half_life_s(choice.effective_half_life_s, nuclide),
+            relative_sd=between,
             source="the patient's own, given by the user", physical_half_life_s=nuclide.half_life_s,
         )  # fmt: skip
     there = f"it has {', '.join(choice.earlier)}" if choice.earlier else "none was given"
@@ -167,6 +171,22 @@ def _known(curve: TimeActivityCurve, nuclide: Nuclide, choice: KineticsChoice) -
         f"{curve.region}: 'known' needs this region's kinetics in an earlier cycle ({there}): --earlier with the JSON of "
         "fit or the dose.json of run, or --effective-half-life-h."
     )
+
+
+def _possible_half_life_s(given_s: float, nuclide: Nuclide) -> float:
+    """The effective half-life that was given. [s]
+
+    Raises
+    ------
+    InputError
+        It is not above 0, or longer than that of the nuclide.
+    """
+    if not 0 < given_s <= nuclide.half_life_s * (1 + HALF_LIFE_ROUNDING):
+        raise InputError(
+            f"An effective half-life of {given_s * H_PER_S:.6g} h was given; expected above 0 and at most the physical one "
+            f"of {nuclide.name}, {nuclide.half_life_s * H_PER_S:.6g} h."
+        )
+    return given_s
 
 
 def _population(curve: TimeActivityCurve, kind: str, choice: KineticsChoice) -> PopulationModel:
@@ -217,18 +237,26 @@ def read_earlier_fits(path: Path) -> dict[str, CurveFit]:
     try:
         document = json.loads(path.read_text("utf-8"))
         rows = document["curves"] if "curves" in document else document["regions"]
-        return {row["region"]: _earlier(row) for row in rows if row.get("exponentials")}
+        return {row["region"]: _earlier(row, path.name) for row in rows if row.get("exponentials")}
     except FileNotFoundError:
         raise InputError(f"{path.name}: no such file.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path.name}: not the JSON of lutetia fit or a dose.json of lutetia run ({type(error).__name__}: {error})."
         ) from error
 
 
-def _earlier(row: Mapping[str, Any]) -> CurveFit:
+def _earlier(row: Mapping[str, Any], file: str) -> CurveFit:
     terms = tuple((t["amplitude_MBq"] * BQ_PER_MBQ, t["rate_per_h"] * H_PER_S) for t in row["exponentials"])
     amplitude, rate = np.array(terms).T
+    total = float(row["time_integrated_activity_MBq_h"])
+    if not (np.all(np.isfinite(terms)) and np.all(rate > 0) and 0 < total < math.inf):
+        raise InputError(
+            f"{file}, {row['region']}: exponentials {row['exponentials']} with an integral of {total} MBq h; expected "
+            "finite amplitudes, rates above 0 and an integral above 0."
+        )
     model = next((m for m in MODELS.values() if m.name == row["model"]), None)
     u, half_life = row.get("u_time_integrated_activity_MBq_h"), row.get("effective_half_life_h")
     return CurveFit(
@@ -237,7 +265,7 @@ def _earlier(row: Mapping[str, Any]) -> CurveFit:
         parameters={} if model is None else _parameters(model, row),
         covariance=None if model is None else _covariance(model, row),
         aicc=None,
-        time_integrated_activity_bq_s=float(row["time_integrated_activity_MBq_h"]) / MBQ_H_PER_BQ_S,
+        time_integrated_activity_bq_s=total / MBQ_H_PER_BQ_S,
         standard_uncertainty_bq_s=None if u is None else float(u) / MBQ_H_PER_BQ_S,
         effective_half_life_s=math.log(2) / rate.min() if half_life is None else float(half_life) * S_PER_H,
         extrapolated_fraction=float(row.get("extrapolated_fraction") or 0.0),

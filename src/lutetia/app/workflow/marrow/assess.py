@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lutetia.app.report.marrow import MarrowSection
 from lutetia.dose.marrow.methods import (
     Body,
@@ -22,7 +24,9 @@ from lutetia.dose.marrow.ratio import (
 from lutetia.dose.marrow.result import Decays, MarrowDose
 from lutetia.dose.organ_level.coefficients import ReferenceTable
 from lutetia.dose.organ_level.doses import REMAINDER, TOTAL_BODY
+from lutetia.errors import FitError
 from lutetia.kinetics.coefficients import (
+    COVERAGE,
     TimeIntegratedActivityCoefficient,
     bladder_coefficient_s,
     excreted_coefficient_s,
@@ -31,6 +35,7 @@ from lutetia.kinetics.coefficients import (
     require_possible_sum,
     time_integrated_activity_coefficient,
 )
+from lutetia.kinetics.consistency import FIELD_OF_VIEW_TOLERANCE
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve
 from lutetia.kinetics.measured.excretion import (
@@ -41,6 +46,7 @@ from lutetia.kinetics.measured.excretion import (
     whole_body_from_urine,
 )
 from lutetia.physics.nuclides import Nuclide
+from lutetia.units import H_PER_S, MBQ_PER_BQ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -115,8 +121,24 @@ def _retention(known: MarrowMeasurements, decay: float, warnings: list[str]) -> 
     if found is None and known.excretion is not None:
         found = whole_body_from_urine(known.excretion, administered_activity_bq=given, decay_constant_per_s=decay)
     if found is not None:
+        _require_given(found.curve, given, decay)
         warnings += found.warnings
     return found
+
+
+def _require_given(body: TimeActivityCurve, given_bq: float, decay: float) -> None:
+    """Raise where the body holds clearly more than was administered."""
+    share = np.exp(decay * body.time_s) / given_bq
+    held = body.activity_bq * share
+    u = 0.0 if body.standard_uncertainty_bq is None else body.standard_uncertainty_bq
+    least = held - COVERAGE * u * share
+    worst = int(np.argmax(least))
+    if least[worst] > FIELD_OF_VIEW_TOLERANCE:
+        raise FitError(
+            f"{body.region}: {body.activity_bq[worst] * MBQ_PER_BQ:.6g} MBq at {body.time_s[worst] * H_PER_S:.1f} h are "
+            f"{held[worst]:.2f} times the administered activity, corrected for decay; at most 1 can be. Check the units "
+            "and the administered activity."
+        )
 
 
 def _fitted(curve: TimeActivityCurve, decay: float, model: str, warnings: list[str]) -> CurveFit:
