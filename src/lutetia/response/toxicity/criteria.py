@@ -197,5 +197,8 @@ def _bound(given: object, test: str) -> Bound:
         raise ValueError(f"bound {given!r}; expected a number, LLN, ULN, 1.5 x ULN, 2 x baseline or ULN + 2.")
     named: Mapping[str, Reference] = {"LLN": "LLN", "ULN": "ULN", "baseline": "baseline"}
     return Bound(
-        reference=named[match["what"]], factor=float(match["factor"] or 1), plus=float(match["plus"] or 0), numbers={}
+        reference=named[match["what"]],
+        factor=float(match["factor"] or 1),
+        plus=float(match["plus"] or 0),
+        numbers={},
     )

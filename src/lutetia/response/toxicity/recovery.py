@@ -141,14 +141,13 @@ def _before(back: _Point, points: Sequence[_Point]) -> _Point:
 
 
 def _relapses(back: _Point | None, later: Sequence[_Point]) -> list[str]:
+    """What the single time of recovery does not say."""
     if back is None:
         return []
-    again = next((p for p in later[list(later).index(back) :] if p.better is False), None)
-    worse = (
-        []
-        if again is None
-        else [f"After the recovery, grade {again.grade.at_least} again on {again.result.time:%Y-%m-%d}."]
-    )
-    unsure = [p for p in later[: list(later).index(back)] if p.better is None]
-    earlier = [f"The recovery may have been earlier: the grade of {unsure[0].result.time:%Y-%m-%d} is not known."]
-    return [*worse, *(earlier if unsure else [])]
+    at = list(later).index(back)
+    unsure = [p.result.time for p in later[:at] if p.better is None]
+    again = [p for p in later[at:] if p.better is False]
+    return [
+        *(f"The recovery may have been earlier: the grade of {time:%Y-%m-%d} is not known." for time in unsure[:1]),
+        *(f"After the recovery, grade {p.grade.at_least} on {p.result.time:%Y-%m-%d}." for p in again[:1]),
+    ]
