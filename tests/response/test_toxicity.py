@@ -119,6 +119,14 @@ def test_creatinine_clearance_of_version_six(value, expected):
     assert "24-hour urine" in found.reason
 
 
+def test_few_lymphocytes_have_no_criteria_in_version_six():
+    found = grade(lab("ALC", 0.3, "G/L", 1.1), version="6.0")
+    assert (found.grade, found.at_least, found.at_most) == (None, 0, 4)
+    assert "which were not found" in found.reason
+    assert grade(lab("ALC", 1.2, "G/L", 1.1), version="6.0").grade == 0
+    assert grade(lab("ALC", 25, "G/L", 1.1), version="6.0").grade == 3
+
+
 def test_alkaline_phosphatase_of_version_six_needs_both():
     base = lab("ALP", 200, "U/L", None, 120)
     assert grade(lab("ALP", 190, "U/L", None, 120), baseline=base, version="6.0").grade == 0
@@ -280,6 +288,7 @@ def test_a_grade_does_not_depend_on_the_unit():
 @pytest.mark.parametrize(
     ("keywords", "error", "said"),
     [
+        ({"circumstances": {"symptom": True}}, InputError, "Circumstance symptom; .*fasting.*symptoms"),
         ({"version": "4.03"}, InputError, "'4.03'; there are 5.0, 6.0"),
         ({"term": "Anemia"}, MissingDataError, "there are Platelet count decreased"),
         ({"baseline": lab("Hb", 13, "g/dL")}, InputError, "expected the same test"),

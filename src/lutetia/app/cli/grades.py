@@ -188,7 +188,7 @@ def print_grades(document: dict[str, Any]) -> None:
     for row in document["nadirs"]:
         back = "" if row["recovery_date"] is None else f" to {row['recovered_to']} on {row['recovery_date']}"
         console.print(
-            f"{row['test']}: worst {row['value']:g} {row['unit']} on {row['date']} (day {row['after_d']:g}), recovery: "
+            f"{row['test']} ({row['term']}): worst {row['value']:g} {row['unit']} on {row['date']} (day {row['after_d']:g}), recovery: "
             f"{row['recovery']}{back}",
             highlight=False,
         )

@@ -118,6 +118,19 @@ def criteria(version: str) -> tuple[Term, ...]:
     return read_criteria((_folder() / f"{name}.yaml").read_text("utf-8"), f"ctcae/{name}.yaml")
 
 
+@cache
+def circumstances() -> frozenset[str]:
+    """What the criteria of any version ask people: symptoms, anticoagulation, fasting, ..."""
+    asked = (
+        condition.when.removeprefix("no ")
+        for version in versions()
+        for term in criteria(version)
+        for conditions in term.grades.values()
+        for condition in conditions
+    )
+    return frozenset(name for name in asked if name and not name.startswith("baseline "))
+
+
 def read_criteria(text: str, where: str) -> tuple[Term, ...]:
     """Terms from the text of a criteria file.
 

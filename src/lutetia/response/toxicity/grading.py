@@ -9,6 +9,7 @@ from typing import Final
 from lutetia.errors import InputError, MissingDataError
 from lutetia.response.laboratory.result import LabResult
 from lutetia.response.toxicity.criteria import Term, criteria
+from lutetia.response.toxicity.criteria import circumstances as asked_circumstances
 from lutetia.response.toxicity.evaluation import Case, any_of, judge
 
 DEFAULT_VERSION: Final = "5.0"
@@ -74,7 +75,7 @@ def grade(
     Raises
     ------
     InputError
-        An unknown version; a baseline of another test, later than the result, or in a unit that does not convert.
+        An unknown version or circumstance; a baseline of another test, later than the result, or in a unit that does not convert.
     MissingDataError
         A term that the version does not have for this test.
 
@@ -112,6 +113,11 @@ def grades_by_term(
         if not terms:
             raise MissingDataError(f"CTCAE {version} has no term {term!r} of {result.test}; there are {there}.")
     _require_baseline(result, baseline)
+    unknown = sorted(set(circumstances) - asked_circumstances())
+    if unknown:
+        raise InputError(
+            f"Circumstance {', '.join(unknown)}; the criteria ask for {', '.join(sorted(asked_circumstances()))}."
+        )
     return tuple((each, _by_term(each, result, baseline, circumstances)) for each in terms)
 
 
