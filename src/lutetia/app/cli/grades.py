@@ -188,8 +188,8 @@ def print_grades(document: dict[str, Any]) -> None:
     for row in document["nadirs"]:
         back = "" if row["recovery_date"] is None else f" to {row['recovered_to']} on {row['recovery_date']}"
         console.print(
-            f"{row['test']} ({row['term']}): worst {row['value']:g} {row['unit']} on {row['date']} (day {row['after_d']:g}), recovery: "
-            f"{row['recovery']}{back}",
+            f"{row['test']} ({row['term']}): worst {row['value']:g} {row['unit']} on {row['date']} "
+            f"(day {row['after_d']:g}), recovery: {row['recovery']}{back}",
             highlight=False,
         )
     told = [*document["warnings"], *(f"{r['test']}: {text}" for r in document["grades"] for text in r["warnings"])]

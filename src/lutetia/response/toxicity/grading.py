@@ -75,7 +75,8 @@ def grade(
     Raises
     ------
     InputError
-        An unknown version or circumstance; a baseline of another test, later than the result, or in a unit that does not convert.
+        An unknown version or circumstance; a baseline of another test, later than the result, or in a unit
+        that does not convert.
     MissingDataError
         A term that the version does not have for this test.
 
