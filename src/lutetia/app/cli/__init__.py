@@ -11,10 +11,12 @@ from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.cycles import cycles
 from lutetia.app.cli.fitting import fit
+from lutetia.app.cli.grades import grades
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
 from lutetia.app.cli.population import population as population_commands
 from lutetia.app.cli.reconstruction import reconstruct
+from lutetia.app.cli.renal import renal
 from lutetia.app.cli.s_values import svalues
 from lutetia.app.cli.spheres import sphere
 
@@ -230,6 +232,8 @@ application.command()(marrow)
 application.command()(bed)
 application.command()(ntcp)
 application.command()(cycles)
+application.command()(renal)
+application.command()(grades)
 
 
 def main() -> None:
