@@ -66,7 +66,7 @@ def _print_sources(console: "Console", document: dict[str, Any]) -> None:
         + (
             ""
             if share is None
-            else f". A point source would give {rate['point_source_uSv_h']:.3g} µSv/h (H*(10)): {share:.2f}"
+            else f". A point source would give {rate['point_source_uSv_h']:.3g} µSv/h (H*(10)); ratio {share:.2f}"
         ),
         highlight=False,
     )
@@ -99,8 +99,8 @@ def _print_limits(console: "Console", limits: list[dict[str, Any]]) -> None:
         else:
             over = "exceeded" if row["exceeded"] else "not exceeded"
             told = (
-                f"{row['value']:g} {unit}: {over} by the formula without excretion ({row['formula_mSv']:.2f} mSv); with this "
-                f"dose rate and retention {row['patient_mSv']:.2f} mSv"
+                f"{row['value']:g} {unit}: {over} by the formula without excretion ({row['formula_mSv']:.2f} mSv); with "
+                f"this dose rate and retention {row['patient_mSv']:.2f} mSv"
             )
         console.print(f"{head}{told}; {row['meaning']}. {row['source']}{_checked(row)}", highlight=False)
 
@@ -111,17 +111,16 @@ def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
         return
     many = document["treatments_per_year"]
     title = f"Days to wait after administration; {many} treatment{'s' if many > 1 else ''} a year"
-    table = _table(
-        title,
-        [
-            "<contact",
-            "limit\nmSv",
-            "without\nwaiting\nmSv",
-            "wait\nd",
-            "95 of 100\npatients\nd",
-            "contact\nfrom then\nat",
-        ],
-    )
+    heads = [
+        "<contact",
+        "limit\nmSv",
+        "no wait\nmSv",
+        "wait\nd",
+        "median (95 %)\nd",
+        "95 of 100\nd",
+        "from then at",
+    ]
+    table = _table(title, heads)
     for row in rows:
         upper = row["upper_95_h"]
         resume = row["resume_h"] if upper is None else row["resume_upper_95_h"]
@@ -131,18 +130,23 @@ def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
             f"{row['constraint_mSv']:.3g}",
             f"{row['unrestricted_dose_mSv']:.2f}",
             days(row["delay_h"]),
+            "-"
+            if upper is None
+            else f"{days(row['median_h'])} ({' to '.join(days(t) for t in row['interval_95_h'])})",
             "-" if upper is None else days(upper),
             f"day {int((document['administered_at_h'] + resume) // 24)}, {clock(document['administered_at_h'] + resume)}"
             if waits
             else "-",
         )
     console.print(table)
-    console.print("[dim]day 0 is the day of the administration; the last column is for 95 of 100 patients[/dim]")
+    console.print(
+        "[dim]day 0 is the day of the administration; the last two columns do for 95 of 100 such patients[/dim]"
+    )
 
 
 def days(hours: float) -> str:
-    """Waiting time in days, "none" where there is none."""
-    return "none" if hours == 0 else f"{hours / 24:.1f}"
+    """Waiting time in days."""
+    return "0" if hours == 0 else f"{hours / 24:.1f}"
 
 
 def _print_elimination(console: "Console", rows: list[dict[str, Any]]) -> None:

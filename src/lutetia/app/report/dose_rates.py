@@ -43,7 +43,8 @@ def dose_rate_figure(sheet: Sheet) -> Any:
         )  # fmt: skip
     axis.set(yscale="log", xlim=(0, days), xlabel="days after administration", ylabel="dose rate at 1 m / (µSv/h)")
     axis.yaxis.set_major_formatter("{x:g}")
-    axis.legend(frameon=False, loc="upper right")
+    axis.set_ylim(top=3.5 * axis.get_ylim()[1])  # room for the legend above the limits
+    axis.legend(frameon=False, loc="upper right", ncols=3)
     axis.set_title(
         f"{sheet.nuclide}, {sheet.activity_bq * 1e-6:g} MBq, retention {rate.retention.name}; research use only",
         loc="left",

@@ -263,7 +263,7 @@ def _pattern(path: Path, name: str, group: Sequence[Row]) -> ContactPattern:
     for row in group[1:]:
         if common(row) != common(first):
             raise InputError(
-                f"{path.name}, line {row.line}: {name} differs in repeats, per, constraint or spread from line {first.line}."
+                f"{path.name}, line {row.line}: repeats, per, constraint or spread of {name} differ from line {first.line}."
             )
     spread = first.numbers["relative_sd_percent"]
     contacts = tuple(
