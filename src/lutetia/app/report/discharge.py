@@ -20,6 +20,7 @@ from lutetia.therapy.protection.release import (
     dose_to_others_sv,
     occupancy_factor,
 )
+from lutetia.therapy.protection.retention import Retention
 from lutetia.therapy.protection.uncertainty import DelaySpread, delay_spreads, dose_rate_band
 from lutetia.therapy.protection.waste import Content, Impurity, clearance_values, storage_time
 from lutetia.units import (
@@ -98,31 +99,12 @@ def discharge_document(sheet: Sheet) -> dict[str, Any]:
         "administered_at_h": sheet.administered_at_s * H_PER_S,
         "treatments_per_year": sheet.treatments_per_year,
         "distance_exponent": sheet.distance_exponent,
-        "retention": {
-            "name": retention.name,
-            "terms": [
-                {"fraction": a, "effective_half_life_h": math.log(2) / k * H_PER_S} for a, k in retention.terms
-            ],
-            "meaning": retention.meaning,
-            "source": retention.source,
-            "verified": retention.verified,
-        },
+        "retention": _retention(retention),
         "dose_rate": _dose_rate(sheet),
         "course": _course(sheet),
         "limits": [_limit(sheet, limit) for limit in sheet.limits],
         "contacts": contacts,
-        "elimination": [
-            {
-                "statement": s.statement,
-                "reading": s.reading,
-                "time_h": s.time_s * H_PER_S,
-                "stated": s.stated,
-                "by_retention": s.expected,
-                "source": s.source,
-                "verified": s.verified,
-            }
-            for s in elimination_statements(retention, agent=sheet.agent)
-        ],
+        "elimination": _elimination(sheet),
         "sewer": _sewer(sheet),
         "waste": _waste(sheet),
         "warnings": list(dict.fromkeys([*sheet.told, *retention.warnings, *rate.warnings])),
@@ -131,6 +113,31 @@ def discharge_document(sheet: Sheet) -> dict[str, Any]:
     if all(row["median_h"] is None for row in contacts) and contacts:
         document["warnings"].append("Neither retention nor dose rate has a spread: restrictions have no interval.")
     return document
+
+
+def _retention(retention: Retention) -> dict[str, Any]:
+    return {
+        "name": retention.name,
+        "terms": [{"fraction": a, "effective_half_life_h": math.log(2) / k * H_PER_S} for a, k in retention.terms],
+        "meaning": retention.meaning,
+        "source": retention.source,
+        "verified": retention.verified,
+    }
+
+
+def _elimination(sheet: Sheet) -> list[dict[str, Any]]:
+    return [
+        {
+            "statement": s.statement,
+            "reading": s.reading,
+            "time_h": s.time_s * H_PER_S,
+            "stated": s.stated,
+            "by_retention": s.expected,
+            "source": s.source,
+            "verified": s.verified,
+        }
+        for s in elimination_statements(sheet.dose_rate.retention, agent=sheet.agent)
+    ]
 
 
 def _dose_rate(sheet: Sheet) -> dict[str, Any]:
