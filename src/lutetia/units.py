@@ -1,6 +1,6 @@
 """The fixed internal units, and every conversion factor, each named with both units.
 
-Inside Lutetia every bare number is in Bq, Bq/mL, s, mm, mL, g, MeV, Gy or Gy/(Bq s), and its name says so
+Inside Lutetia every bare number is in Bq, Bq/mL, s, mm, mL, g, MeV, Gy, Sv or Gy/(Bq s), and its name says so
 (``time_s``, ``activity_bq``). What people read and write is in MBq, h, keV and mGy/MBq; the conversion happens
 once, at that border, with the factors below: ``value_h = value_s * H_PER_S``.
 """
@@ -11,7 +11,10 @@ S_PER_MIN: Final = 60.0
 S_PER_H: Final = 3600.0
 H_PER_S: Final = 1.0 / S_PER_H
 S_PER_DAY: Final = 86400.0
+DAY_PER_S: Final = 1.0 / S_PER_DAY
 BQ_PER_MBQ: Final = 1.0e6
+BQ_PER_KBQ: Final = 1.0e3
+KBQ_PER_BQ: Final = 1.0e-3
 MBQ_PER_BQ: Final = 1.0e-6
 BQ_PER_GBQ: Final = 1.0e9
 GBQ_PER_BQ: Final = 1.0e-9
@@ -23,6 +26,10 @@ CM_PER_MM: Final = 0.1
 ML_PER_MM3: Final = 1.0e-3
 G_PER_KG: Final = 1.0e3
 MGY_PER_GY: Final = 1.0e3
+MSV_PER_SV: Final = 1.0e3
+SV_PER_MSV: Final = 1.0e-3
+USV_PER_H_PER_SV_PER_S: Final = 3.6e9
+SV_PER_S_PER_USV_PER_H: Final = 1.0 / 3.6e9
 S_PER_MS: Final = 1.0e-3
 MS_PER_S: Final = 1.0e3
 

@@ -10,6 +10,7 @@ from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.cycles import cycles
+from lutetia.app.cli.discharge import discharge
 from lutetia.app.cli.fitting import fit
 from lutetia.app.cli.grades import grades
 from lutetia.app.cli.kernels import kernel
@@ -234,6 +235,7 @@ application.command()(ntcp)
 application.command()(cycles)
 application.command()(renal)
 application.command()(grades)
+application.command()(discharge)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Radiation protection of others after an administration: dose rates, contacts, release, urine and waste."""
