@@ -10,6 +10,7 @@ from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.cycles import cycles
+from lutetia.app.cli.eligibility import eligibility, protocols
 from lutetia.app.cli.fitting import fit
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
@@ -230,6 +231,8 @@ application.command()(marrow)
 application.command()(bed)
 application.command()(ntcp)
 application.command()(cycles)
+application.command()(eligibility)
+application.command()(protocols)
 
 
 def main() -> None:
