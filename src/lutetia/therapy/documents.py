@@ -65,18 +65,16 @@ def read_document(path: Path, *, error: type[LutetiaError] = ProtocolError) -> D
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as reason:
         raise error(f"{path.name}: cannot be read ({reason.__class__.__name__}); expected a YAML file.") from reason
-    loader = yaml.SafeLoader(text)
+    lines: dict[Place, int] = {}
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines: dict[Place, int] = {}
         content = None if node is None else _plain(node, (), lines, loader, path.name, error)
     except yaml.MarkedYAMLError as reason:
         line = reason.problem_mark.line + 1 if reason.problem_mark else 1
         raise error(f"{path.name}, line {line}: not YAML ({reason.problem}).") from reason
-    except (yaml.YAMLError, ValueError) as reason:
+    except yaml.YAMLError as reason:
         raise error(f"{path.name}: not YAML ({reason}).") from reason
-    finally:
-        loader.dispose()
     return Document(file=path.name, content=content, lines=lines, error=error)
 
 
@@ -95,7 +93,7 @@ def _plain(
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*place, i), lines, loader, file, error) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
+        return _scalar(node, place, lines, loader, file, error)
     content: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key, line = loader.construct_object(key_node, deep=True), key_node.start_mark.line + 1
@@ -106,6 +104,21 @@ def _plain(
         lines[(*place, key)] = line
         content[key] = _plain(value_node, (*place, key), lines, loader, file, error)
     return content
+
+
+def _scalar(
+    node: yaml.Node,
+    place: Place,
+    lines: dict[Place, int],
+    loader: yaml.SafeLoader,
+    file: str,
+    error: type[LutetiaError],
+) -> Any:
+    try:
+        return loader.construct_object(node)
+    except ValueError as reason:
+        # 2024-13-45 looks like a date
+        raise error(f"{file}, line {lines[place]}, {field_name(place)}: {reason}.") from reason
 
 
 def at(content: Any, place: Sequence[str | int]) -> Any:
