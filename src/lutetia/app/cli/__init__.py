@@ -11,6 +11,7 @@ from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.cycles import cycles
 from lutetia.app.cli.discharge import discharge
+from lutetia.app.cli.eligibility import eligibility, protocols
 from lutetia.app.cli.fitting import fit
 from lutetia.app.cli.grades import grades
 from lutetia.app.cli.kernels import kernel
@@ -236,6 +237,8 @@ application.command()(cycles)
 application.command()(renal)
 application.command()(grades)
 application.command()(discharge)
+application.command()(eligibility)
+application.command()(protocols)
 
 
 def main() -> None:

@@ -1,0 +1,120 @@
+"""What can be known of a patient for a decision: names, kinds, units and their conversion."""
+
+import csv
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal, cast
+
+from lutetia.errors import InputError
+
+Kind = Literal["number", "flag", "choice", "event", "date"]
+
+DIGITS: Final = 9
+"""Significant digits that are compared: 9 g/dL converted to g/L is 90 g/L, whatever binary fractions make of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """Something that can be known of a patient.
+
+    Attributes
+    ----------
+    name, label : in files, and in words
+    kind : number, flag (true or false), choice, event (a date, or never), date
+    quantity : of a number, key to its units; empty otherwise
+    choices : of a choice
+    lowest, highest : between which a number can be believed, in the reference unit; None where all are
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    quantity: str
+    choices: tuple[str, ...]
+    lowest: float | None
+    highest: float | None
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = (files("lutetia.therapy") / "data" / "clinical_items" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@cache
+def items() -> dict[str, Item]:
+    """All items by name."""
+    return {
+        row["item"]: Item(
+            name=row["item"],
+            label=row["label"],
+            kind=cast(Kind, row["kind"]),
+            quantity=row["quantity"],
+            choices=tuple(choice for choice in row["choices"].split(";") if choice),
+            lowest=float(row["lowest"]) if row["lowest"] else None,
+            highest=float(row["highest"]) if row["highest"] else None,
+        )
+        for row in _rows("items.csv")
+    }
+
+
+@cache
+def _factors() -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in _rows("units.csv"):
+        found.setdefault(row["quantity"], {})[row["unit"]] = float(row["in_reference_unit"])
+    return found
+
+
+def item(name: str) -> Item:
+    """An item by name; InputError names those that are alike."""
+    if name in items():
+        return items()[name]
+    raise InputError(f"No item {name!r}{alike(name, items())}.")
+
+
+def alike(name: str, known: Iterable[str]) -> str:
+    """Words for a refusal: what the name may have meant, or all there is."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; is it {' or '.join(close)}?" if close else f"; there are {', '.join(names)}"
+
+
+def units_of(name: str) -> tuple[str, ...]:
+    """Units in which an item can be given; ("",) for a number without unit."""
+    return tuple(_factors()[item(name).quantity])
+
+
+def in_reference_unit(name: str, value: float, unit: str) -> float:
+    """A value of an item in the reference unit of its quantity.
+
+    Parameters
+    ----------
+    name : of the item
+    value : in ``unit``
+    unit : one of ``units_of``; blanks, a leading x and the two Greek and micro signs are alike
+
+    Raises
+    ------
+    InputError
+        A unit of something else, or none where one is needed.
+    """
+    factors = _factors()[item(name).quantity]
+    spelled = {_bare(known): known for known in factors}
+    if _bare(unit) not in spelled:
+        given = f"the unit {unit!r}" if unit else "no unit"
+        wanted = " or ".join(known or "none" for known in factors)
+        raise InputError(f"{name} has {given}; expected {wanted}.")
+    return rounded(value * factors[spelled[_bare(unit)]])
+
+
+def _bare(unit: str) -> str:
+    text = unit.replace(" ", "").replace("\u03bc", "\u00b5").replace("²", "2").removeprefix("×").removeprefix("x")
+    return text.replace("umol", "\u00b5mol").replace("/uL", "/\u00b5L").replace("l", "L")
+
+
+def rounded(value: float) -> float:
+    """A number with as many digits as are compared."""
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,1 @@
+"""Rules as data: conditions on what is known of a patient, and their truth when something is missing."""
