@@ -102,6 +102,14 @@ def test_a_given_ratio_takes_the_place_of_one(lutetia, blood):
     assert any("Self-dose alone" in w for w in only["warnings"])
 
 
+def test_uncertainties_of_samples_are_not_negative(lutetia, tmp_path):
+    heading = "time_h,volume_mL,concentration_MBq_per_L,u_percent"
+    urine = write_csv(tmp_path / "urine.csv", heading, [(4, 500, 3000, 5), (24, 900, 800, -5)])
+    code, document, _ = lutetia("marrow", "--urine", urine, *GIVEN)
+    assert code == 2
+    assert "urine.csv, column u_percent: -5; a standard uncertainty" in document["error"]["message"]
+
+
 def test_urine_alone_gives_the_whole_body(lutetia, tmp_path):
     fraction, before = 0.0, 1.0
     rows = []

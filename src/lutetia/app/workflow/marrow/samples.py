@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lutetia.errors import MissingDataError
+from lutetia.errors import InputError, MissingDataError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.measured.curve_table import read_columns
 from lutetia.kinetics.measured.excretion import (
@@ -52,14 +52,18 @@ def _concentration(columns: Columns, path: Path) -> tuple[Array, Array | None]:
     unit, factor = found[0], CONCENTRATIONS[found[0]]
     value = columns[f"concentration_{unit}"] * factor
     own = columns.get(f"u_concentration_{unit}")
-    relative = _relative(columns)
+    relative = _relative(columns, path)
     if own is not None:
         return value, own * factor
     return value, None if relative is None else relative * value
 
 
-def _relative(columns: Columns) -> Array | None:
+def _relative(columns: Columns, path: Path) -> Array | None:
     percent = columns.get("u_percent")
+    if percent is not None and np.any(percent < 0):
+        raise InputError(
+            f"{path.name}, column u_percent: {percent.min():g}; a standard uncertainty is not negative."
+        )
     return None if percent is None else percent / 100
 
 
@@ -107,7 +111,7 @@ def read_whole_body(
     else:
         counts = _column(columns, "counts", path)
         relative = 1 / np.sqrt(np.maximum(counts, 1.0))
-    given = _relative(columns)
+    given = _relative(columns, path)
     found = whole_body_from_counts(
         time_s=time_s,
         counts=counts,
