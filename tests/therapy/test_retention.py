@@ -214,3 +214,11 @@ def test_files_that_cannot_be(table, text, message):
 def test_rising_dose_rates(table):
     with pytest.raises(FitError):
         read(table("time_h,dose_rate_uSv_h,u_uSv_h\n1,5,0.1\n24,10,0.1\n48,20,0.1\n72,40,0.1\n"))
+
+
+@pytest.mark.parametrize("name", ["Po-212", "Lu-177"])
+def test_nothing_leaves_by_decay_alone_however_short_lived(name):
+    """Physical decay excretes nothing at any time; warnings (overflow) are errors."""
+    decay = nuclide(name).decay_constant_per_s
+    kept = retention_profile("physical", decay_constant_per_s=decay)
+    assert kept.excreted_at(np.array([0.0, 3600.0, 1e6])).tolist() == [0.0, 0.0, 0.0]

@@ -1,6 +1,5 @@
 """The ``fit`` command: time-integrated activity of curves that were measured elsewhere."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.app.cli.figures import draw, require_new
 from lutetia.app.cli.numbers import require_option
 from lutetia.app.cli.results import value_text
-from lutetia.errors import InputError, OutputError
+from lutetia.errors import InputError
 from lutetia.units import S_PER_H
 
 if TYPE_CHECKING:
     from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 
-FORMS = (".png", ".pdf", ".svg")
 LARGEST_SD_PERCENT = 200.0
 """A spread of half-lives beyond this says that nothing is known of them."""
 
@@ -69,9 +68,10 @@ def fit(
     with told_errors(as_json=json):
         _require_numbers(administered_mbq, effective_half_life_h, half_life_sd_percent)
         if plot is not None:
-            _require_new(plot)
+            require_new(plot)
         if method is not None and model is not None:
             raise InputError(f"--model {model} and --method {method}: one of them, please.")
+        from lutetia.app.report.curves import curves_figure
         from lutetia.app.report.fits import fit_document
         from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region, one_scan, read_earlier_fits
         from lutetia.kinetics.measured.curve_table import read_curves
@@ -96,7 +96,7 @@ def fit(
             fitted, nuclide=element.name, administered_mbq=administered_mbq, told=table.warnings
         )
         if plot is not None:
-            _draw(plot, fitted)
+            draw(plot, lambda: curves_figure(fitted))
             document["plot"] = str(plot)
         if json:
             print_json(document)
@@ -130,27 +130,6 @@ def _require_numbers(activity_mbq: float | None, half_life_h: float | None, sd_p
     require_option(half_life_h, "--effective-half-life-h", "h")
     if sd_percent is not None and not 0 <= sd_percent <= LARGEST_SD_PERCENT:
         raise InputError(f"--half-life-sd-percent {sd_percent:g}; expected from 0 to {LARGEST_SD_PERCENT:g}.")
-
-
-def _require_new(plot: Path) -> None:
-    if plot.suffix.lower() not in FORMS:
-        raise InputError(f"--plot {plot.name}: expected a file that ends in {', '.join(FORMS)}.")
-    if plot.exists():
-        raise OutputError(f"--plot {plot.name}: this file exists and is not replaced; name another.")
-
-
-def _draw(plot: Path, fitted: "Sequence[tuple[TimeActivityCurve, CurveFit]]") -> None:
-    from matplotlib import rc_context
-
-    from lutetia.app.report.curves import curves_figure
-    from lutetia.app.report.style import STYLE, encoded
-
-    with rc_context(STYLE):
-        picture = encoded(curves_figure(fitted), plot.suffix.lower().lstrip("."))
-    try:
-        plot.write_bytes(picture)
-    except OSError as error:
-        raise OutputError(f"--plot {plot.name}: could not be written ({error.strerror}).") from error
 
 
 def _print(document: dict[str, Any]) -> None:

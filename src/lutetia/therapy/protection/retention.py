@@ -60,7 +60,9 @@ class Retention:
     def excreted_at(self, time_s: Array | float) -> Array:
         r"""Share that has left the body, decay-corrected: :math:`1 - r(t) e^{\lambda t}`, never below 0."""
         t = np.asarray(time_s, dtype=float)
-        return np.maximum(1.0 - self.left_at(t) * np.exp(self.decay_constant_per_s * t), 0.0)
+        # term by term: decay and its correction would overflow for a nuclide of seconds
+        kept = sum(a * np.exp(-(k - self.decay_constant_per_s) * t) for a, k in self.terms)
+        return np.maximum(1.0 - np.asarray(kept), 0.0)
 
 
 def profile_names() -> tuple[str, ...]:
