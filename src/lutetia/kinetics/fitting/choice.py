@@ -122,7 +122,8 @@ class Tried:
         if matrix is not None and rate_uncertainty(s, matrix) <= DETERMINED:
             u = propagated(s.model.integral_gradient(s.parameters), matrix)
             if u is not None:
-                return log_normal(s.total, u / s.total, None), evidence(s, self.task, matrix, scale)
+                weight = evidence(s, self.task, matrix, scale, second_uptake=second_uptake)
+                return log_normal(s.total, u / s.total, None), weight
         if s.model.name not in SHAPED:
             return None
         return integrate_shapes(self.task, scale, second_uptake=second_uptake)

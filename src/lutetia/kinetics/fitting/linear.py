@@ -73,7 +73,9 @@ def _deviates(degrees: int | None) -> Array:
     return np.asarray(norm.ppf(p) if degrees is None else t.ppf(p, degrees))
 
 
-def evidence(solution: Solution, task: Problem, matrix: Array, scale: float) -> float:
+def evidence(
+    solution: Solution, task: Problem, matrix: Array, scale: float, *, second_uptake: bool = False
+) -> float:
     """Logarithm of the integrated likelihood of a model that the points determine (Laplace's approximation).
 
     With the same weights of amplitudes and rates as in the sum over shapes.
@@ -85,8 +87,8 @@ def evidence(solution: Solution, task: Problem, matrix: Array, scale: float) -> 
     log_det = float(np.linalg.slogdet((matrix / np.outer(size, size))[np.ix_(used, used)])[1])
     prior = math.lgamma(len(a)) - len(a) * math.log(float(p[a].sum())) + (math.log(p[q[0]]) if q else 0.0)
     n_a = len(a)
-    if 1 < n_a < len(q):
-        prior -= math.log(2)  # the other half of the shares stands for a second uptake
+    if second_uptake and 1 < n_a < len(q):
+        prior -= math.log(2)  # the other half of the shares stands for a second uptake (shapes)
     for i in range(1, len(q)):
         prior -= math.log(float(task.high[n_a + i] - task.low[n_a + i]))
     return -solution.chi2 / (2 * scale) + 0.5 * log_det + 0.5 * len(used) * math.log(2 * math.pi) + prior
