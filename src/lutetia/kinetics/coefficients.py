@@ -12,6 +12,8 @@ from lutetia.units import H_PER_S
 
 COVERAGE: Final = 2.0
 """Standard uncertainties by which a sum may exceed what is possible before it is told."""
+AT_ONCE_PER_S: Final = math.log(2) / 60.0
+"""Rate of what left before the first measurement, nobody saw how fast."""
 ROUNDING: Final = 1e-9
 
 ExcretedTerm = tuple[float, float]
@@ -148,7 +150,9 @@ def excreted_terms(
     r"""What leaves the body, from the phases of its retention.
 
     A retention :math:`A(t) = A_0 \sum_j f_j e^{-(\lambda + b_j) t}` leaves a decay-corrected
-    :math:`\sum_j f_j (1 - e^{-b_j t})` to excretion. A phase at physical decay stays in the body and is no term.
+    :math:`\sum_j f_j (1 - e^{-b_j t})` to excretion. A phase at physical decay stays in the body and is no term. What the
+    phases do not add up to 1 left before the first measurement, and is taken to have left within minutes; phases that
+    add up to more are scaled down to 1.
 
     Raises
     ------
@@ -159,11 +163,14 @@ def excreted_terms(
         raise InputError(
             f"{whole_body.region}: a {whole_body.model} is no sum of exponentials, so excretion has no rates; fit another."
         )
-    return tuple(
-        (amplitude_bq / administered_activity_bq, rate - decay_constant_per_s)
+    held = sum(amplitude_bq for amplitude_bq, _ in whole_body.exponentials) / administered_activity_bq
+    given_bq = administered_activity_bq * max(held, 1.0)
+    terms = tuple(
+        (amplitude_bq / given_bq, rate - decay_constant_per_s)
         for amplitude_bq, rate in whole_body.exponentials
         if rate > decay_constant_per_s * (1 + ROUNDING)
     )
+    return terms if held > 1.0 - ROUNDING else (*terms, (1.0 - held, AT_ONCE_PER_S))
 
 
 def excreted_coefficient_s(terms: Sequence[ExcretedTerm], *, decay_constant_per_s: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,16 @@ from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fitting.choice import Comparison, Tried, attempt, compare
 from lutetia.kinetics.fitting.judge import about_interval, about_model, about_points, listed
-from lutetia.kinetics.fitting.linear import log_normal
+from lutetia.kinetics.fitting.linear import log_normal, rate_uncertainty
 from lutetia.kinetics.fitting.profile import profile_interval
 from lutetia.kinetics.fitting.shapes import Spread
 from lutetia.kinetics.fitting.trapezoid import fit_trapezoid, outside_scans
 from lutetia.kinetics.models import BI, MODELS, Model
 
 Array = NDArray[np.float64]
+
+UNKNOWN_RATE: Final = 1.0
+"""Standard uncertainty of ln(rate) from which on the linearised model says nothing of the integral."""
 
 __all__ = ["fit_curve", "fit_trapezoid", "profile_interval"]
 
@@ -77,7 +81,7 @@ def _named(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float) 
     n, needed = curve.time_s.size, len(model.names)
     if n < needed:
         raise FitError(
-            f"{curve.region}: a {model.name} fit has {needed} parameters but there "
+            f"{curve.region}: the {model.name} fit has {needed} parameters but there "
             f"{'is 1 time point' if n == 1 else f'are {n} time points'}; choose a model with fewer, or a single-time "
             "method (haenscheid2018, madsen2018, known, population)."
         )
@@ -90,7 +94,11 @@ def _named(curve: TimeActivityCurve, model: Model, decay_constant_per_s: float) 
         spread = found[0] if found else _linear_spread(tried, None)
     else:
         spread = _linear_spread(tried, tried.solution.free)
-    return _result(curve, tried, uncertainty=tried.uncertainty, spread=spread, warnings=())
+    uncertainty = tried.uncertainty
+    lost = rate_uncertainty(tried.solution, tried.covariance) > UNKNOWN_RATE
+    if lost and spread is not None and tried.solution.weights.known:
+        uncertainty = _about(spread, tried.solution.total)
+    return _result(curve, tried, uncertainty=uncertainty, spread=spread, warnings=())
 
 
 def _linear_spread(tried: Tried, degrees: int | None) -> Spread | None:
@@ -132,6 +140,11 @@ def _compared(curve: TimeActivityCurve, decay_constant_per_s: float, *, average:
     )
 
 
+def _about(spread: Spread, total: float) -> float:
+    """Root mean square distance of a distribution from the integral that is given. [Bq s]"""
+    return math.hypot(spread.standard_deviation, spread.mean - total)
+
+
 def _stated(found: Comparison, total: float) -> float | None:
     """Root mean square distance of the distribution from the integral that is given. [Bq s]
 
@@ -139,8 +152,7 @@ def _stated(found: Comparison, total: float) -> float | None:
     linearised models and their distances are taken in its place.
     """
     if found.chosen.solution.weights.known:
-        spread = found.spread
-        return None if spread is None else math.hypot(spread.standard_deviation, spread.mean - total)
+        return None if found.spread is None else _about(found.spread, total)
     used = found.linearised
     if not used:
         return None

@@ -11,7 +11,7 @@ from lutetia.app.cli.figures import draw, require_new
 from lutetia.app.cli.numbers import require_option
 from lutetia.app.cli.results import value_text
 from lutetia.errors import InputError
-from lutetia.units import S_PER_H
+from lutetia.units import BQ_PER_MBQ, S_PER_H
 
 if TYPE_CHECKING:
     from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
@@ -85,6 +85,7 @@ def fit(
             half_life_relative_sd=None if half_life_sd_percent is None else half_life_sd_percent / 100,
             earlier={} if earlier is None else read_earlier_fits(earlier),
             population=None if population is None else read_population(population),
+            administered_activity_bq=None if administered_mbq is None else administered_mbq * BQ_PER_MBQ,
         )
         table = read_curves(curves)
         element = nuclide_called(nuclide)

@@ -73,6 +73,7 @@ def run_case(
     _require_possible_counts(element, loaded)
     case = calibrated(case, element, loaded)
     given = require_known(case, index)
+    choice = replace(choice, administered_activity_bq=given.activity_bq)
     scans = _quantified(case, element, loaded, _part(progress, 0.08, 0.45))
     _require_possible_activities(element, scans, given)
     sources = contour_sources(case, index)

@@ -52,6 +52,7 @@ class KineticsChoice:
     effective_half_life_s, half_life_relative_sd : that the user gave, for madsen2018 and known
     earlier : region -> fit of an earlier cycle of the same patient
     population : fitted to a cohort by the user
+    administered_activity_bq : None when not known; a population then says nothing of the amplitude
     """
 
     model: str = "auto"
@@ -60,6 +61,7 @@ class KineticsChoice:
     half_life_relative_sd: float | None = None
     earlier: Mapping[str, CurveFit] = field(default_factory=dict)
     population: PopulationModel | None = None
+    administered_activity_bq: float | None = None
 
 
 def kinetics_choice(case: Case) -> KineticsChoice:
@@ -120,7 +122,7 @@ def _of_few_scans(
         return _known(curve, nuclide, choice)
     return posterior_fit(
         curve, population=_population(curve, kind, choice), decay_constant_per_s=nuclide.decay_constant_per_s,
-        agent=choice.agent,
+        agent=choice.agent, administered_activity_bq=choice.administered_activity_bq,
     )  # fmt: skip
 
 

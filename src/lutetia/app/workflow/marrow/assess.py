@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -26,11 +27,12 @@ from lutetia.dose.organ_level.coefficients import ReferenceTable
 from lutetia.dose.organ_level.doses import REMAINDER, TOTAL_BODY
 from lutetia.errors import FitError
 from lutetia.kinetics.coefficients import (
+    AT_ONCE_PER_S,
     COVERAGE,
     TimeIntegratedActivityCoefficient,
     bladder_coefficient_s,
-    excreted_coefficient_s,
     excreted_terms,
+    largest_coefficient_s,
     remainder_of_body,
     require_possible_sum,
     time_integrated_activity_coefficient,
@@ -47,6 +49,9 @@ from lutetia.kinetics.measured.excretion import (
 )
 from lutetia.physics.nuclides import Nuclide
 from lutetia.units import H_PER_S, MBQ_PER_BQ
+
+UNSEEN: Final = 0.05
+"""Share that may leave before the first measurement without a word."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -209,25 +214,38 @@ def _coefficients(
         return tuple(parts)
     whole = of(WHOLE_BODY, body.whole_body)
     warnings += require_possible_sum([whole], decay_constant_per_s=decay)
-    return (*parts, remainder_of_body(whole, parts), whole, *_excreted(known, body_fit, decay, warnings))
+    return (*parts, remainder_of_body(whole, parts), whole, *_excreted(known, whole, body_fit, decay, warnings))
 
 
 def _excreted(
-    known: MarrowMeasurements, body_fit: CurveFit, decay: float, warnings: list[str]
+    known: MarrowMeasurements,
+    whole: TimeIntegratedActivityCoefficient,
+    body_fit: CurveFit,
+    decay: float,
+    warnings: list[str],
 ) -> list[TimeIntegratedActivityCoefficient]:
-    if not body_fit.exponentials:
-        return []
+    """What does not decay in the body decays outside it; what of that decays in the bladder, if voiding is known."""
+    found = [
+        TimeIntegratedActivityCoefficient(
+            region="excreted",
+            value_s=max(largest_coefficient_s(decay) - whole.value_s, 0.0),
+            standard_uncertainty_s=whole.standard_uncertainty_s,
+        )
+    ]
+    if known.voiding_interval_s is None or not body_fit.exponentials:
+        return found
     terms = excreted_terms(
         body_fit, administered_activity_bq=known.administered_activity_bq, decay_constant_per_s=decay
     )
-    excreted = excreted_coefficient_s(terms, decay_constant_per_s=decay)
-    found = [TimeIntegratedActivityCoefficient(region="excreted", value_s=excreted)]
-    if known.voiding_interval_s is not None:
-        bladder = bladder_coefficient_s(
-            terms, decay_constant_per_s=decay, voiding_interval_s=known.voiding_interval_s
-        )
-        found.append(TimeIntegratedActivityCoefficient(region="urinary bladder contents", value_s=bladder))
+    early = sum(share for share, rate in terms if rate == AT_ONCE_PER_S)
+    if early > UNSEEN:
         warnings.append(
-            "The bladder's contents take all excretion as urine, and an empty bladder every voiding interval."
+            f"{early:.0%} of the administered activity had left the body before the first measurement of it; the bladder's "
+            "contents take it as excreted at once."
         )
+    bladder = bladder_coefficient_s(terms, decay_constant_per_s=decay, voiding_interval_s=known.voiding_interval_s)
+    found.append(TimeIntegratedActivityCoefficient(region="urinary bladder contents", value_s=bladder))
+    warnings.append(
+        "The bladder's contents take all excretion as urine, and an empty bladder every voiding interval."
+    )
     return found
