@@ -191,11 +191,11 @@ def test_what_only_decays_is_not_excreted_and_other_curves_have_no_rates():
 def test_what_left_before_the_first_measurement_was_excreted_too():
     """Phases that add up to 0.4 of what was given: 0.6 left at once, and all decays are shared out."""
     fit = fit_of([(0.3, LU + 1e-5), (0.1, LU)])
-    terms = excreted_terms(fit, administered_activity_bq=1.0, decay_constant_per_s=LU)
-    assert terms == ((0.3, pytest.approx(1e-5)), (pytest.approx(0.6), AT_ONCE_PER_S))
+    terms = excreted_terms(fit, administered_activity_bq=7.4e9, decay_constant_per_s=LU)
+    assert terms == ((pytest.approx(0.3), pytest.approx(1e-5)), (pytest.approx(0.6), AT_ONCE_PER_S))
     body_s = 0.3 / (LU + 1e-5) + 0.1 / LU
     # a minute's half-life is not nothing: 0.6 * 87 s of 8e5 s
     assert body_s + excreted_coefficient_s(terms, decay_constant_per_s=LU) == pytest.approx(1 / LU, rel=1e-4)
     # phases above 1 are scaled, so that no more leaves than was given
-    more = excreted_terms(fit_of([(1.2, LU + 1e-5)]), administered_activity_bq=1.0, decay_constant_per_s=LU)
-    assert more == ((1.0, pytest.approx(1e-5)),)
+    more = excreted_terms(fit_of([(1.2, LU + 1e-5)]), administered_activity_bq=7.4e9, decay_constant_per_s=LU)
+    assert more == ((pytest.approx(1.0), pytest.approx(1e-5)),)
