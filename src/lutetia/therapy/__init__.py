@@ -1,0 +1,1 @@
+"""From doses and findings to decisions about one patient."""
