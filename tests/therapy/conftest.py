@@ -39,7 +39,7 @@ def cycle():
 def dose_text():
     """A dose.json with one or more regions: name -> dose in Gy; calibration 5 % shared, counting 2 % own."""
 
-    def make(regions, *, day="2026-02-01", subject="P-001", **changes):
+    def make(regions, /, *, day="2026-02-01", subject="P-001", **changes):
         document = {
             "schema": "lutetia dose 1",
             "subject": subject,

@@ -282,6 +282,32 @@ def test_records_that_contradict_each_other_are_refused(patient, cycle, dose, do
     refused(r"^course\.labs: expected a tuple", labs=(cycle(1),))
 
 
+BAD_DOCUMENTS = [
+    ({"subject": None}, "subject missing"),
+    ({"administration": {"nuclide": "Lu-999"}}, r"administration\.nuclide: "),
+    (
+        {"administration": {"nuclide": "Lu-177", "activity_MBq": "7350"}},
+        r"administration\.activity_MBq is no number",
+    ),
+    ({"calibration": {"sensitivity_cps_per_MBq": "9"}}, r"calibration\.sensitivity_cps_per_MBq is no number"),
+    ({"regions": [{"region": "liver", "kind": "organ"}]}, "regions missing, or one without"),
+    (
+        {"regions": 2 * [{"region": "l", "kind": "organ", "absorbed_dose_Gy": 1, "u_absorbed_dose_Gy": None}]},
+        "a region is there twice",
+    ),
+    (
+        {"regions": [{"region": "l", "kind": "organ", "absorbed_dose_Gy": "1", "u_absorbed_dose_Gy": None}]},
+        "regions missing, or one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "match"), BAD_DOCUMENTS, ids=[str(i) for i in range(len(BAD_DOCUMENTS))])
+def test_bad_dose_document_is_refused(dose_text, changes, match):
+    with pytest.raises(InputError, match=rf"^dose\.text: {match}"):
+        DoseRecord(cycle=1, time=NOON, text=dose_text({"liver": 2.0}, **changes))
+
+
 def test_born_in_a_year_allows_that_year():
     newborn = Patient(pseudonym="P", sex="male", birth_year=2010)
     Course(patient=newborn, labs=(platelets(1, datetime(2010, 1, 1)),))

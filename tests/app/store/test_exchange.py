@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lutetia.app.store.documents import document_of, record_of
+from lutetia.app.store.documents import annotations_of, document_of, record_of
 from lutetia.app.store.exchange import SCHEMA, export_document, import_document
 from lutetia.app.store.fhir import check_bundle, fhir_bundle
 from lutetia.app.store.schema import course_schema
@@ -99,6 +99,28 @@ def test_every_record_comes_back_exactly(record):
     kind = kind_of(record)
     assert record_of(kind, through_json(document_of(record))) == record
     jsonschema.validate(through_json(document_of(record)), {**course_schema()["$defs"][kind]})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.one_of(findings, administrations()), st.data())
+def test_whatever_stands_in_a_field_is_taken_or_refused(record, data):
+    kind = kind_of(record)
+    field = data.draw(st.sampled_from(sorted(annotations_of(type(record)))))
+    document = {**document_of(record), field: data.draw(json_values)}
+    try:
+        found = record_of(kind, document)
+    except InputError as error:
+        found, refusal = None, str(error)
+    if found is None:
+        assert refusal.startswith(f"{kind}.")
+    else:
+        assert record_of(kind, through_json(document_of(found))) == found
 
 
 def once(records):

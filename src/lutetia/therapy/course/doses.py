@@ -76,10 +76,11 @@ def _cycle_dose(dose: DoseRecord, row: dict[str, Any]) -> CycleDose:
     nuclide = document["administration"]["nuclide"]
     sensitivity = (document.get("calibration") or {}).get("sensitivity_cps_per_MBq")
     calibration = f"of {nuclide}" if sensitivity is None else f"{sensitivity:.6g} cps/MBq of {nuclide}"
-    known = row["u_absorbed_dose_Gy"] is not None and row.get("uncertainty_budget") is not None
+    budget = row.get("uncertainty_budget")
+    known = row["u_absorbed_dose_Gy"] is not None and budget is not None and None not in budget.values()
     return CycleDose(
         absorbed_dose_gy=float(row["absorbed_dose_Gy"]),
-        relative=row["uncertainty_budget"] if known else None,
+        relative=budget if known else None,
         shared=frozenset(row.get("uncertainty_shared", SHARED_UNLESS_SAID)),
         group={"calibration": calibration},
     )

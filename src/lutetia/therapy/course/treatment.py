@@ -178,15 +178,45 @@ def _no_constant(name: str) -> None:
 
 
 def _dose_fault(document: dict[str, Any]) -> str | None:
+    """What this module and ``doses`` rely on, and is not there."""
     if not isinstance(document.get("subject"), str):
         return "subject missing; expected the dose.json of lutetia run."
     given = document.get("administration")
     if not isinstance(given, dict) or not isinstance(given.get("nuclide"), str):
         return "administration.nuclide missing; expected the dose.json of lutetia run."
-    needed = ("region", "kind", "absorbed_dose_Gy", "u_absorbed_dose_Gy")
+    try:
+        nuclide(given["nuclide"])
+    except InputError as error:
+        return f"administration.nuclide: {error}"
+    calibration = document.get("calibration") or {}
+    if not isinstance(calibration, dict) or not _number_or_none(calibration.get("sensitivity_cps_per_MBq")):
+        return "calibration.sensitivity_cps_per_MBq is no number."
+    if not _number_or_none(given.get("activity_MBq")):
+        return "administration.activity_MBq is no number."
     regions = document.get("regions")
-    if not isinstance(regions, list) or not all(
-        isinstance(r, dict) and all(k in r for k in needed) for r in regions
-    ):
-        return f"regions missing, or without {', '.join(needed)}; expected the dose.json of lutetia run."
+    if not isinstance(regions, list) or not all(_is_region(row) for row in regions):
+        return "regions missing, or one without region, kind, absorbed_dose_Gy and u_absorbed_dose_Gy."
+    if len({row["region"] for row in regions}) < len(regions):
+        return "a region is there twice."
     return None
+
+
+def _is_region(row: object) -> bool:
+    if not isinstance(row, dict) or not {"absorbed_dose_Gy", "u_absorbed_dose_Gy"} <= set(row):
+        return False
+    named = isinstance(row.get("region"), str) and isinstance(row.get("kind"), str)
+    budget = row.get("uncertainty_budget") or {}
+    shared = row.get("uncertainty_shared", [])
+    return (
+        named
+        and _number_or_none(row["absorbed_dose_Gy"])
+        and _number_or_none(row["u_absorbed_dose_Gy"])
+        and isinstance(budget, dict)
+        and all(_number_or_none(value) for value in budget.values())
+        and isinstance(shared, list)
+        and all(isinstance(name, str) for name in shared)
+    )
+
+
+def _number_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
