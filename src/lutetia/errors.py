@@ -11,7 +11,8 @@
     ├── ConvergenceError                 an iteration that did not reach its goal
     ├── OutOfRangeError                  outside the range in which a method or table holds
     ├── ProtocolError                    a protocol file that is wrong or does not allow what is asked
-    └── OutputError                      a result that could not be written; nothing half-written is left
+    ├── OutputError                      a result that could not be written; nothing half-written is left
+    └── ConflictError                    somebody else changed the same thing first, or is changing it
 
 A message says what was found, what was expected, where (file name, tag, region, time point) and what to do. It
 never holds a patient's name or identifier.
@@ -58,6 +59,10 @@ class OutputError(LutetiaError):
     """A result that could not be written."""
 
 
+class ConflictError(LutetiaError):
+    """Somebody else changed the same thing first, or is changing it; nothing was written."""
+
+
 EXIT_CODES: dict[type[LutetiaError], int] = {
     InputError: 2,
     MissingDataError: 3,
@@ -68,6 +73,7 @@ EXIT_CODES: dict[type[LutetiaError], int] = {
     OutOfRangeError: 8,
     ProtocolError: 9,
     OutputError: 10,
+    ConflictError: 11,
     LutetiaError: 1,
 }
 """Exit status of the command line per error class; the most special class decides."""

@@ -9,6 +9,7 @@ import typer
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
+from lutetia.app.cli.course import course
 from lutetia.app.cli.cycles import cycles
 from lutetia.app.cli.discharge import discharge
 from lutetia.app.cli.eligibility import eligibility, protocols
@@ -32,6 +33,7 @@ application = typer.Typer(
 
 application.add_typer(calibrate)
 application.add_typer(population_commands)
+application.add_typer(course)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]

@@ -1,0 +1,221 @@
+"""A course as a bundle of FHIR R4 resources, validated by ``fhir.resources``.
+
+Its models are those of R4B (4.3.0), in which the five resources used here are those of R4 (4.0.1). Codes: units in UCUM,
+modalities in DICOM; tests, agents and organs are words (``text``), since no terminology comes with Lutetia.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from lutetia.app.store.courses import StoredCourse
+from lutetia.errors import InputError
+from lutetia.therapy.course import (
+    Administration,
+    DoseRecord,
+    Imaging,
+    Lab,
+    Observation,
+    Patient,
+    net_administered_activity_bq,
+)
+from lutetia.therapy.course.checks import ucum_codes
+from lutetia.units import BQ_PER_MBQ
+
+UCUM: Final = "http://unitsofmeasure.org"
+DICOM: Final = "http://dicom.nema.org/resources/ontology/DCM"
+IDENTIFIERS: Final = "urn:lutetia"
+_LABORATORY: Final = ("laboratory", "http://terminology.hl7.org/CodeSystem/observation-category")
+
+
+class _Course:
+    """Resources of one course; references between them are made of pseudonym and key."""
+
+    def __init__(self, stored: StoredCourse, zone: ZoneInfo) -> None:
+        self._stored, self._zone = stored, zone
+
+    def _urn(self, key: str) -> str:
+        return f"urn:uuid:{uuid5(NAMESPACE_URL, f'{IDENTIFIERS}:{self._stored.course.patient.pseudonym}:{key}')}"
+
+    def _reference(self, key: str) -> dict[str, str]:
+        return {"reference": self._urn(key)}
+
+    def _at(self, when: datetime) -> str:
+        return when.replace(tzinfo=self._zone).isoformat(timespec="seconds")
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """One bundle entry after the other."""
+        for entry in self._stored.entries:
+            for key, resource in self._resources(entry.key, entry.record):
+                yield {"fullUrl": self._urn(key), "resource": resource}
+
+    def _resources(self, key: str, record: object) -> Iterator[tuple[str, dict[str, Any]]]:
+        match record:
+            case Patient():
+                yield key, _patient(record)
+            case Lab():
+                yield key, self._lab(record)
+            case Observation():
+                yield key, self._observation(record)
+            case Administration():
+                yield key, self._procedure(record)
+                yield f"{key}/drug", self._drug(key, record)
+            case Imaging():
+                yield key, self._study(record)
+            case DoseRecord():
+                for number, row in enumerate(record.document["regions"], start=1):
+                    if row["absorbed_dose_Gy"] is not None:
+                        yield f"{key}/{number}", self._dose(record, row)
+            case _:
+                return
+
+    def _measured(self, name: str, when: datetime) -> dict[str, Any]:
+        return {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"text": name},
+            "subject": self._reference("patient"),
+            "effectiveDateTime": self._at(when),
+        }
+
+    def _lab(self, lab: Lab) -> dict[str, Any]:
+        value = _quantity(lab.value, lab.unit)
+        if lab.comparator:
+            value["comparator"] = lab.comparator
+        found = self._measured(lab.test, lab.time)
+        found |= {"category": [_category(*_LABORATORY)], "valueQuantity": value}
+        limits = {"low": lab.lower_limit, "high": lab.upper_limit}
+        known = {side: _quantity(limit, lab.unit) for side, limit in limits.items() if limit is not None}
+        if known:
+            found["referenceRange"] = [known]
+        if lab.method:
+            found["method"] = {"text": lab.method}
+        return found
+
+    def _observation(self, seen: Observation) -> dict[str, Any]:
+        return {**self._measured(seen.name, seen.time), "valueQuantity": _quantity(seen.value, seen.unit)}
+
+    def _dose(self, dose: DoseRecord, row: dict[str, Any]) -> dict[str, Any]:
+        found = self._measured(f"mean absorbed dose, cycle {dose.cycle}", dose.time)
+        found |= {"bodySite": {"text": row["region"]}, "valueQuantity": _quantity(row["absorbed_dose_Gy"], "Gy")}
+        if row["u_absorbed_dose_Gy"] is not None:
+            standard = {"text": "standard uncertainty (k=1)"}
+            found["component"] = [{"code": standard, "valueQuantity": _quantity(row["u_absorbed_dose_Gy"], "Gy")}]
+        if row.get("method"):
+            found["method"] = {"text": row["method"]}
+        return found
+
+    def _period(self, given: Administration) -> dict[str, str]:
+        period = {"start": self._at(given.start)}
+        return period if given.stop is None else {**period, "end": self._at(given.stop)}
+
+    def _procedure(self, given: Administration) -> dict[str, Any]:
+        return {
+            "resourceType": "Procedure",
+            "status": "completed" if given.stop is not None else "unknown",
+            "code": {"text": f"Radiopharmaceutical therapy with {given.agent}, cycle {given.cycle}"},
+            "subject": self._reference("patient"),
+            "performedPeriod": self._period(given),
+        }
+
+    def _drug(self, key: str, given: Administration) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "resourceType": "MedicationAdministration",
+            "status": "completed" if given.stop is not None else "unknown",
+            "medicationCodeableConcept": {"text": f"{given.agent} ({given.nuclide})"},
+            "subject": self._reference("patient"),
+            "effectivePeriod": self._period(given),
+            "partOf": [self._reference(key)],
+        }
+        net_bq = net_administered_activity_bq(given)
+        if net_bq is not None:
+            dose = _quantity(round(net_bq / BQ_PER_MBQ, 3), "MBq")
+            found["dosage"] = {"route": {"text": given.route}, "dose": dose}
+            if given.residual_activity_bq is None:
+                found["dosage"]["text"] = "residual not measured: the activity is an upper bound"
+        if given.batch:
+            found["note"] = [{"text": f"batch {given.batch}"}]
+        return found
+
+    def _study(self, image: Imaging) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "resourceType": "ImagingStudy",
+            "status": "available",
+            "subject": self._reference("patient"),
+            "started": self._at(image.time),
+            "modality": [{"system": DICOM, "code": image.modality}],
+        }
+        if image.uid_sha256:
+            found["identifier"] = [{"system": f"{IDENTIFIERS}:study-uid-sha256", "value": image.uid_sha256}]
+        if image.agent:
+            found["description"] = image.agent
+        return found
+
+
+def fhir_bundle(stored: StoredCourse, *, timezone: str) -> dict[str, Any]:
+    """Patient, labs, observations, administrations, imaging and doses of a course as a FHIR R4 collection.
+
+    Parameters
+    ----------
+    stored : the course
+    timezone : of the clocks on the ward, for example Europe/Berlin; FHIR takes no time without one
+
+    Raises
+    ------
+    InputError
+        Unknown time zone, or a course that FHIR cannot say (which would be a fault of ours).
+    """
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(
+            "timezone: unknown; expected a name of the IANA data base, for example Europe/Berlin."
+        ) from None
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "meta": {"tag": [{"system": IDENTIFIERS, "display": "Research use only. Not a medical device."}]},
+        "entry": list(_Course(stored, zone).entries()),
+    }
+    check_bundle(bundle)
+    return bundle
+
+
+def check_bundle(bundle: dict[str, Any]) -> None:
+    """Refuse what is no FHIR bundle.
+
+    Raises
+    ------
+    InputError
+        With the places that are wrong, without their values.
+    """
+    from fhir.resources.R4B.bundle import Bundle
+    from pydantic import ValidationError
+
+    try:
+        Bundle.model_validate(bundle)
+    except ValidationError as error:
+        places = sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)})
+        raise InputError(f"The bundle is not valid FHIR at {', '.join(places[:5])}.") from None
+
+
+def _patient(patient: Patient) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "resourceType": "Patient",
+        "identifier": [{"system": f"{IDENTIFIERS}:pseudonym", "value": patient.pseudonym}],
+        "gender": patient.sex,
+    }
+    born: date | int | None = patient.birth_date or patient.birth_year
+    if born is not None:
+        found["birthDate"] = born.isoformat() if isinstance(born, date) else str(born)
+    return found
+
+
+def _quantity(value: float, unit: str) -> dict[str, Any]:
+    return {"value": value, "unit": unit or "1", "system": UCUM, "code": ucum_codes()[unit]}
+
+
+def _category(code: str, system: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}

@@ -1,0 +1,1 @@
+"""Alembic's folder: the environment, and one module in ``versions`` per change of the tables."""

@@ -1,0 +1,43 @@
+"""What in a course is allowed, but should be looked at."""
+
+from typing import Final
+
+from lutetia.therapy.course.ledger import Course
+from lutetia.units import MBQ_PER_BQ
+
+ACTIVITY_AGREES: Final = 0.05
+"""Relative difference between the ledger's activity and a dose document's that is told of; a choice, no standard."""
+
+
+def doubts_of(course: Course) -> tuple[str, ...]:
+    """Warnings of a course: activities that were not measured, doses that do not fit what was given."""
+    return (*_activities(course), *_doses(course))
+
+
+def _activities(course: Course) -> list[str]:
+    told = []
+    for net in course.net_activities():
+        if net.activity_bq is None:
+            told.append(f"Cycle {net.cycle}: no activity was measured, so what was given is not known.")
+        elif not net.residual_known:
+            told.append(f"Cycle {net.cycle}: the residual was not measured; the activity is an upper bound.")
+    return told
+
+
+def _doses(course: Course) -> list[str]:
+    told = []
+    net = {found.cycle: found.activity_bq for found in course.net_activities()}
+    for dose in course.doses:
+        document = dose.document
+        if dose.cycle not in net:
+            told.append(f"Cycle {dose.cycle}: has doses, but no administration.")
+        if document["subject"] != course.patient.pseudonym:
+            told.append(
+                f"Cycle {dose.cycle}: dose.json names another subject than the course; is it the same patient?"
+            )
+        given, stated = net.get(dose.cycle), document["administration"].get("activity_MBq")
+        if given and stated is not None and abs(stated / (given * MBQ_PER_BQ) - 1) > ACTIVITY_AGREES:
+            told.append(
+                f"Cycle {dose.cycle}: doses are for {stated:.0f} MBq, the course says {given * MBQ_PER_BQ:.0f} MBq."
+            )
+    return told
