@@ -154,7 +154,7 @@ def _result(
     model: str,
     relative: float | None,
     exponentials: tuple[tuple[float, float], ...],
-    half_life_s: float,
+    half_life_s: float | None,
     interval: tuple[float, float] | None,
     told: tuple[str, ...],
 ) -> CurveFit:
@@ -165,7 +165,7 @@ def _result(
     return CurveFit(
         region=curve.region,
         model=model,
-        parameters={"effective_half_life_s": half_life_s},
+        parameters={} if half_life_s is None else {"effective_half_life_s": half_life_s},
         covariance=None,
         aicc=None,
         time_integrated_activity_bq_s=tia,
@@ -190,9 +190,8 @@ def time_integrated_activity_haenscheid2018(
     r"""``2 t A(t) / ln 2``: nearly independent of the half-life when t is 0.75 to 2.5 effective half-lives.
 
     The ratio to the mono-exponential truth is :math:`2 x 2^{-x}` with x = t/T_eff: 1 at x = 1 and 2, 1.061 at most
-    between. The rule implies no half-life; the one shown, t, is where the curve's tangent condition holds, and its
-    curve is ``2 A exp(-ln 2 t'/t)``. The 95 % interval supposes lognormal half-lives: the rule errs most where x is far
-    from 1 to 2, and then the truth is larger.
+    between. The rule implies no half-life, so none is given; its curve is ``2 A exp(-ln 2 t'/t)``. The 95 % interval
+    supposes lognormal half-lives: the rule errs most where x is far from 1 to 2, and then the truth is larger.
 
     Parameters
     ----------
@@ -232,7 +231,7 @@ def time_integrated_activity_haenscheid2018(
         model="single time point (Haenscheid 2018)",
         relative=None if known is None else math.hypot(known, method),
         exponentials=((2 * activity, rate),),
-        half_life_s=time_s,
+        half_life_s=None,
         interval=_interval(2 * activity / rate / ratio, weight, known),
         told=told,
     )

@@ -145,7 +145,7 @@ def _print(document: dict[str, Any]) -> None:
     if any(row["time_integrated_activity_coefficient_h"] is not None for row in document["curves"]):
         heads.append("coeff.\nh")
     for head in heads:
-        table.add_column(head, justify="left" if head in ("region", "model") else "right")
+        table.add_column(head, justify="left" if head in ("region", "model") else "right", overflow="fold")
     for row in document["curves"]:
         low_high = row["interval_95_MBq_h"]
         cells = [
