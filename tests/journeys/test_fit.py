@@ -173,6 +173,40 @@ def test_kinetics_of_an_earlier_cycle_that_cannot_be(lutetia, kidney, tmp_path, 
     assert (code, words in document["error"]["message"]) == (2, True), document
 
 
+def test_no_region_holds_more_than_was_given(lutetia, table):
+    path = table(*rows("liver", washout(9000, 60)))
+    code, document, _ = lutetia("fit", path, "--nuclide", "Lu-177", "--activity-MBq", 5000)
+    assert code == 6
+    # 9000 * 2^(-4/60) and 5000 * 2^(-4/159.5)
+    assert "liver (4 h) shows 8594 MBq where at most 4914 MBq" in document["error"]["message"]
+    code, document, _ = lutetia("fit", path, "--nuclide", "Lu-177", "--activity-MBq", 7400)
+    assert code == 0  # within the tolerance of calibrations, and the field's own coefficient says so
+    assert document["curves"][0]["time_integrated_activity_coefficient_h"] == pytest.approx(
+        9000 / 7400 * 60 / math.log(2)
+    )
+
+
+def test_the_administered_activity_reaches_the_population(lutetia, table, tmp_path):
+    """A cohort that states it tells how much is taken up: one early scan is bounded from both sides."""
+    rng = np.random.default_rng(5)
+    lines = []
+    for patient in range(12):
+        curve = washout(100 * math.exp(0.2 * rng.normal()), 51.6 * math.exp(0.2 * rng.normal()))
+        lines += [f"p{patient},kidney,{t:g},{curve(t) * (1 + 0.03 * rng.normal()):.5g},7400" for t in TIMES_H]
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text("patient,region,time_h,activity_MBq,administered_MBq\n" + "\n".join(lines) + "\n")
+    model = tmp_path / "model.json"
+    assert lutetia("population", "fit", cohort, "--nuclide", "Lu-177", "--out", model)[0] == 0
+    one = ("fit", table("kidney,4,95,4"), "--nuclide", "Lu-177", "--method", "population", "--population", model)
+    _, free, _ = lutetia(*one)
+    _, known, _ = lutetia(*one, "--activity-MBq", 7400)
+    _, half, _ = lutetia(*one, "--activity-MBq", 14800)
+    key = "time_integrated_activity_MBq_h"
+    # twice the administered activity for the same kidney: a patient who takes up little, as the cohort does not
+    assert half["curves"][0][key] != pytest.approx(known["curves"][0][key], rel=1e-3)
+    assert known["curves"][0]["u_" + key] <= 1.02 * free["curves"][0]["u_" + key]
+
+
 def test_a_plot_is_not_replaced(lutetia, kidney, tmp_path):
     there = tmp_path / "curves.png"
     there.write_text("mine")

@@ -1,5 +1,7 @@
 """The ``fit`` command: time-integrated activity of curves that were measured elsewhere."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -90,6 +92,8 @@ def fit(
         table = read_curves(curves)
         element = nuclide_called(nuclide)
         given = [c if scan_h is None else one_scan(c, scan_h * S_PER_H) for c in table.curves]
+        if choice.administered_activity_bq is not None:
+            _require_given(given, choice.administered_activity_bq, element.decay_constant_per_s)
         fitted = [(c, fit_region(c, nuclide=element, kind=kind_called(c.region), choice=choice)) for c in given]
         if profile:
             fitted = [(c, _profiled(c, f, element.decay_constant_per_s)) for c, f in fitted]
@@ -103,6 +107,21 @@ def fit(
             print_json(document)
         else:
             _print(document)
+
+
+def _require_given(curves: "Sequence[TimeActivityCurve]", given_bq: float, decay_constant_per_s: float) -> None:
+    """Raise where a region shows clearly more than can be left of the administered activity.
+
+    A single region may rise (uptake), so that its points are not compared with each other.
+    """
+    from lutetia.kinetics.consistency import impossible_totals, require_possible
+
+    for curve in curves:
+        found = impossible_totals(
+            labels=[curve.region] * curve.time_s.size, time_s=curve.time_s.tolist(), total=curve.activity_bq.tolist(),
+            decay_constant_per_s=decay_constant_per_s, administered_activity_bq=given_bq, tolerance=math.inf,
+        )  # fmt: skip
+        require_possible(found)
 
 
 def kind_called(region: str) -> str:
