@@ -14,7 +14,7 @@ from lutetia.kinetics.voxels.kernels.mono import FUSED
 from lutetia.kinetics.voxels.result import BI
 
 MOST_STEPS = 200
-FULL_STEP = 1e-6
+FULL_STEP = 5e-5
 """An undamped Newton step this small leaves an error of its square."""
 SLOW_STEP = 1e-11
 """The same where the steps shrink only in proportion."""
