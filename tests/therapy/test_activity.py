@@ -255,7 +255,7 @@ def test_fixed_activity_until_a_limit():
 
 
 def test_fixed_holds_where_a_limit_would_be_passed():
-    plan = planned("fixed", course(*[6.0] * 3), cycle=4)
+    plan = planned("fixed", course(*[6.2] * 3), cycle=4)
     assert (plan.action, plan.activity_bq, plan.considered_bq) == ("hold", None, 7.4e9)
 
 

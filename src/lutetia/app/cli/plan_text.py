@@ -77,6 +77,7 @@ def _limit(judged: "Judged") -> dict[str, Any]:
 
 def print_plan(document: dict[str, Any]) -> None:
     """Show the document of ``plan_document``."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -90,7 +91,7 @@ def print_plan(document: dict[str, Any]) -> None:
     for reason in document["reasons"]:
         console.print(f"  {reason}", highlight=False)
     if document["limits"]:
-        console.print(_table(Table(pad_edge=False, title_justify="left"), document))
+        console.print(_table(Table(pad_edge=False, title_justify="left", box=SIMPLE_HEAD), document))
     if document["further_cycles"] is not None:
         console.print(f"Cycles like this that the limits allow: {document['further_cycles']}.", highlight=False)
     for warning in document["warnings"]:
@@ -100,15 +101,15 @@ def print_plan(document: dict[str, Any]) -> None:
 
 def _table(table: Any, document: dict[str, Any]) -> Any:
     considered, most = rounded_down(document["considered_GBq"]), document["probability"]
-    table.title = f"Gy after {considered:g} GBq, and GBq that keep P(passed) ≤ {most:.2g}"
+    table.title = f"Gy after {considered:g} GBq, P of passing the limit, and GBq with P ≤ {most:.2g}"
     for head in ("limit", "region"):
-        table.add_column(head)
-    for head in ("so far", "after", "P(passed)", "allows", "estimate"):
+        table.add_column(head, no_wrap=True)
+    for head in ("so far", "after", "P", "allows", "estimate"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in document["limits"]:
         u, chance = row["u_so_far_Gy"], row["probability_exceeded"]
         table.add_row(
-            row["name"] if row["decides"] else f"{row['name']} (only warns)",
+            row["name"] if row["decides"] else f"{row['name']} (warns)",
             row["organ"],
             f"{row['so_far_Gy']:.3g}" + ("" if u is None else f" ± {u:.2g}"),
             f"{row['predicted_Gy']:.3g}",

@@ -10,6 +10,7 @@ from lutetia.units import GBQ_PER_BQ
 DECIDES = "#0072B2"
 WARNS = "#CC79A7"
 CHOSEN = "#D55E00"
+SAID = {"give": "given:", "reduce": "reduced to"}
 
 
 def plan_figure(plan: Plan, *, title: str) -> Any:
@@ -27,7 +28,9 @@ def plan_figure(plan: Plan, *, title: str) -> Any:
     considered = plan.considered_bq * GBQ_PER_BQ
     taken = plan.action in ("give", "reduce")
     label = (
-        f"{plan.action} {considered:.3g} GBq" if taken else f"{plan.action}; {considered:.3g} GBq was considered"
+        f"{SAID[plan.action]} {considered:.3g} GBq"
+        if taken
+        else f"{plan.action}; {considered:.3g} GBq was considered"
     )
     axis.axvline(considered, color=CHOSEN, lw=1.6, ls="-" if taken else (0, (4, 2)), label=label)
     axis.set_yticks(range(n), [_label(judged) for judged in reversed(plan.limits)])
@@ -52,7 +55,7 @@ def _bar(axis: Any, y: int, judged: Judged, right: float, p: str) -> None:
     shown = allows if judged.probability_exceeded is not None else estimate
     inside = shown > 0.12 * right
     axis.annotate(
-        f"{shown:.3g}{' →' if shown > right else ''} GBq", (min(shown, right) if inside else 0, y),
+        f"{shown:.3g} GBq{' →' if shown > right else ''}", (min(shown, right) if inside else 0, y),
         xytext=(-4 if inside else 4, 0), textcoords="offset points", ha="right" if inside else "left", va="center",
         color="white" if inside and judged.probability_exceeded is not None else "black", fontsize=TEXT - 1,
     )  # fmt: skip

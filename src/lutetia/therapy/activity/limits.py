@@ -177,7 +177,7 @@ def margins_of(
     """
     found: list[Margin] = []
     told: list[str] = []
-    for name in dict.fromkeys(name.strip().lower() for name in names):
+    for name in {name.strip().lower(): name for name in names}.values():
         limits = find_limits(name)
         organ = limits[0].region
         try:

@@ -194,9 +194,15 @@ def _of_limit(each: Judged) -> list[str]:
     return told
 
 
+def spoken(region: str) -> str:
+    """Name of a region in a sentence: "kidney right" is the right kidney."""
+    organ, _, side = region.rpartition(" ")
+    return f"{side} {organ}" if organ and side in ("left", "right") else region
+
+
 def _named(margin: Margin) -> str:
     quantity = " BED" if margin.limit.quantity == "BED" else ""
-    return f"{margin.limit.limit_gy:g} Gy{quantity} to the {margin.region}"
+    return f"{margin.limit.limit_gy:g} Gy{quantity} to the {spoken(margin.region)}"
 
 
 def _gbq(activity_bq: float) -> str:
