@@ -13,7 +13,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.bounds import bounds_of
 from lutetia.therapy.activity.course import Cycles, GivenCycle, RegionDose, Upcoming
 from lutetia.therapy.activity.limits import cycles_within, find_limits, margins_of, name_of, protraction_of
-from lutetia.therapy.activity.planning import plan_activity
+from lutetia.therapy.activity.planning import plan_activity, rounded_down
 from lutetia.therapy.activity.prediction import Observed, predicted_from, stated_prediction
 from lutetia.therapy.activity.prior import population_dose_sood2026
 from lutetia.therapy.activity.probability import Spread, largest_upcoming, probability_exceeded
@@ -124,6 +124,20 @@ def test_probability_against_drawing(rho, u_given, u_next):
     found = probability_exceeded(limit=23, given=17, upcoming=4.5, spread=spread)
     # four standard errors of the drawing
     assert found == pytest.approx(drawn, abs=4 * math.sqrt(drawn * (1 - drawn) / n) + 1e-6)
+
+
+def test_probability_of_a_bed_against_drawing():
+    protraction, spread = protraction_of("kidney", 50 * S_PER_H), Spread(given=0.1, next=0.19, correlation=0.3)
+    rng, n = np.random.default_rng(2), 400_000
+    x, y = rng.standard_normal((2, n))
+    r = spread.log_correlation
+    dose = 7 * np.exp(math.sqrt(math.log1p(0.19**2)) * (r * x + math.sqrt(1 - r**2) * y))
+    total = (
+        18 * np.exp(math.sqrt(math.log1p(0.01)) * x) + dose + protraction.g * dose**2 / protraction.alpha_beta_gy
+    )
+    drawn = np.mean(total > 28)
+    found = probability_exceeded(limit=28, given=18, upcoming=7, spread=spread, dose_of=protraction.dose_of)
+    assert found == pytest.approx(drawn, abs=4 * math.sqrt(drawn * (1 - drawn) / n))  # four standard errors
 
 
 def test_probability_in_closed_form():
@@ -270,6 +284,27 @@ def test_prescribed_dose_per_cycle():
     odd = planned("p-prrt", course(5.0), cycle=2, k=0.5, reduction=0.1)
     assert any("not within the 25% to 50%" in text for text in odd.warnings)
     assert planned("p-prrt", course(*[5.5] * 4), cycle=5, k=0.5).action == "stop"
+
+
+def test_less_than_the_protocols_lowest_is_held():
+    # 2 Gy left of 24 at 1 Gy/GBq, below the 4.6 GBq of the protocol
+    bounds = bounds_of(read_protocol("bordet-phase-3"), cycle=4, given_bq=22.2e9)
+    plan = planned("danish", course(7, 7, 8), cycle=4, k=1.0, limits=("kidney-24Gy",), bounds=bounds)
+    assert (plan.action, plan.activity_bq) == ("hold", None)
+    assert "Less than the lowest activity of 4.6 GBq." in plan.reasons
+
+
+def test_what_was_given_leaves_nothing():
+    plan = planned("tailored-4th", course(8, 8, 8), cycle=4)
+    assert (plan.action, plan.activity_bq) == ("stop", 0.0)
+    assert "leaves nothing under 23 Gy to the kidney (best estimate 24 Gy)" in plan.reasons[-1]
+
+
+@pytest.mark.parametrize(
+    ("exact", "shown"), [(7.039, 7.03), (7.4, 7.4), (0.12567, 0.125), (0.0, 0.0), (12.0, 12.0)]
+)
+def test_activities_are_rounded_down(exact, shown):
+    assert rounded_down(exact) == pytest.approx(shown, rel=1e-12)
 
 
 def test_danish_trial():

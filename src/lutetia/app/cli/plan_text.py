@@ -81,6 +81,8 @@ def print_plan(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from lutetia.therapy.activity.planning import rounded_down
+
     console = Console()
     activity = document["activity_GBq"]
     shown = "" if activity is None else f"{rounded_down(activity):g} GBq"
@@ -100,26 +102,25 @@ def print_plan(document: dict[str, Any]) -> None:
 
 
 def _table(table: Any, document: dict[str, Any]) -> Any:
+    from lutetia.therapy.activity.planning import rounded_down
+
     considered, most = rounded_down(document["considered_GBq"]), document["probability"]
-    table.title = f"Gy after {considered:g} GBq, P of passing the limit, and GBq with P ≤ {most:.2g}"
+    table.title = (
+        f"Gy after {considered:g} GBq, P of passing the limit, GBq with P ≤ {most:.2g} and by best estimate"
+    )
     for head in ("limit", "region"):
         table.add_column(head, no_wrap=True)
-    for head in ("so far", "after", "P", "allows", "estimate"):
+    for head in ("so far", "after", "P", "allows", "est."):
         table.add_column(head, justify="right", no_wrap=True)
     for row in document["limits"]:
         u, chance = row["u_so_far_Gy"], row["probability_exceeded"]
         table.add_row(
-            row["name"] if row["decides"] else f"{row['name']} (warns)",
+            row["name"],
             row["organ"],
             f"{row['so_far_Gy']:.3g}" + ("" if u is None else f" ± {u:.2g}"),
             f"{row['predicted_Gy']:.3g}",
-            "unknown" if chance is None else "< 0.001" if chance < 1e-3 else f"{chance:.2g}",
+            "unknown" if chance is None else "<0.001" if chance < 1e-3 else f"{chance:.2g}",
             "unknown" if chance is None else f"{rounded_down(row['allows_GBq']):g}",
             f"{rounded_down(row['allows_by_estimate_GBq']):g}",
         )
     return table
-
-
-def rounded_down(activity_gbq: float) -> float:
-    """To 0.01 GBq, so that what is read is not more than what is allowed."""
-    return int(activity_gbq * 100 + 1e-6) / 100

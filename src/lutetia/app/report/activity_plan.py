@@ -4,7 +4,7 @@ from typing import Any
 
 from lutetia.app.report.style import TEXT, figure_of_height
 from lutetia.therapy.activity.limits import name_of
-from lutetia.therapy.activity.planning import Judged, Plan
+from lutetia.therapy.activity.planning import Judged, Plan, rounded_down
 from lutetia.units import GBQ_PER_BQ
 
 DECIDES = "#0072B2"
@@ -28,9 +28,9 @@ def plan_figure(plan: Plan, *, title: str) -> Any:
     considered = plan.considered_bq * GBQ_PER_BQ
     taken = plan.action in ("give", "reduce")
     label = (
-        f"{SAID[plan.action]} {considered:.3g} GBq"
+        f"{SAID[plan.action]} {rounded_down(considered):g} GBq"
         if taken
-        else f"{plan.action}; {considered:.3g} GBq was considered"
+        else f"{plan.action}; {rounded_down(considered):g} GBq was considered"
     )
     axis.axvline(considered, color=CHOSEN, lw=1.6, ls="-" if taken else (0, (4, 2)), label=label)
     axis.set_yticks(range(n), [_label(judged) for judged in reversed(plan.limits)])
@@ -55,7 +55,7 @@ def _bar(axis: Any, y: int, judged: Judged, right: float, p: str) -> None:
     shown = allows if judged.probability_exceeded is not None else estimate
     inside = shown > 0.12 * right
     axis.annotate(
-        f"{shown:.3g} GBq{' →' if shown > right else ''}", (min(shown, right) if inside else 0, y),
+        f"{rounded_down(shown):g} GBq{' →' if shown > right else ''}", (min(shown, right) if inside else 0, y),
         xytext=(-4 if inside else 4, 0), textcoords="offset points", ha="right" if inside else "left", va="center",
         color="white" if inside and judged.probability_exceeded is not None else "black", fontsize=TEXT - 1,
     )  # fmt: skip

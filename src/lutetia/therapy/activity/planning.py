@@ -1,5 +1,6 @@
 """The plan of the next cycle: what the strategy wants, what the limits and the protocol allow, and what follows."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -126,7 +127,11 @@ def _decide(
     if ended:
         return "stop", highest, [ended]
     if tightest is not None and most <= 0:
-        return "stop", highest, [f"What was given passes {_named(tightest)} already ({_chance(tightest, 0.0, p)})."]
+        return (
+            "stop",
+            highest,
+            [f"What was given leaves nothing under {_named(tightest)} ({_chance(tightest, 0.0, p)})."],
+        )
     clipped = [f"The protocol allows at most {_gbq(highest)}."] if highest < proposal.activity_bq else []
     if not proposal.adjustable:
         if tightest is None or most >= highest:
@@ -145,7 +150,7 @@ def _decide(
 
 def _meaning(refusal: str) -> list[str]:
     meanings = {
-        "hold": "The strategy does not change the activity for a limit: the physician decides.",
+        "hold": "The strategy foresees nothing less: the physician decides.",
         "omit": "This cycle is omitted.",
         "stop": "No further cycle.",
     }
@@ -206,15 +211,22 @@ def _named(margin: Margin) -> str:
 
 
 def _gbq(activity_bq: float) -> str:
-    """Rounded down, so that what is read is not more than what is allowed."""
-    return f"{int(activity_bq * GBQ_PER_BQ * 100 + 1e-6) / 100:g} GBq"
+    return f"{rounded_down(activity_bq * GBQ_PER_BQ):g} GBq"
+
+
+def rounded_down(activity_gbq: float) -> float:
+    """To 0.01 GBq (to three digits below 1), so that what is read is not more than what is allowed."""
+    if not activity_gbq > 0:
+        return 0.0
+    digits = max(2, 2 - math.floor(math.log10(activity_gbq)))
+    return math.floor(activity_gbq * 10.0**digits * (1 + 1e-9)) / 10.0**digits
 
 
 def _chance(margin: Margin, activity_bq: float, allowed: float) -> str:
     found = margin.probability(activity_bq)
     if found is None:
         return f"best estimate {margin.after(activity_bq):.3g} Gy"
-    return f"probability {found:.1%}, allowed {allowed:.3g}"
+    return f"probability of passing it {found:.1%}, allowed {allowed:.3g}"
 
 
 def _rule(margin: Margin, allowed: float) -> str:
