@@ -17,6 +17,7 @@ from lutetia.app.cli.fitting import fit
 from lutetia.app.cli.grades import grades
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
+from lutetia.app.cli.plan import plan
 from lutetia.app.cli.population import population as population_commands
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.renal import renal
@@ -241,6 +242,7 @@ application.command()(grades)
 application.command()(discharge)
 application.command()(eligibility)
 application.command()(protocols)
+application.command()(plan)
 
 
 def main() -> None:

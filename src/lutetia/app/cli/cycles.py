@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,9 @@ from lutetia.app.cli.console import print_json, told_errors
 from lutetia.app.cli.numbers import LARGEST, number_in, number_or_none_in, regions_in
 from lutetia.errors import InputError, MissingDataError
 from lutetia.units import S_PER_H
+
+if TYPE_CHECKING:
+    from lutetia.dose.uncertainty.course import CycleDose
 
 SCHEMA: Final = "lutetia cycles 1"
 DOSE_SCHEMA: Final = "lutetia dose 1"
@@ -53,9 +56,9 @@ def cycles_document(files: Sequence[Path], interval_h: Sequence[float] = ()) -> 
     MissingDataError
         A file that is not there, or not a dose.json.
     """
-    documents = _documents(files)
-    intervals, told = _intervals(documents, interval_h)
-    calibrations, more = _calibrations(documents)
+    documents = dose_documents(files)
+    intervals, told = intervals_of(documents, interval_h)
+    calibrations, more = calibrations_of(documents)
     regions, warnings = _regions(documents, calibrations, intervals)
     given = [document["administration"] for document in documents]
     return {
@@ -73,8 +76,9 @@ def cycles_document(files: Sequence[Path], interval_h: Sequence[float] = ()) -> 
     }
 
 
-def _documents(files: Sequence[Path]) -> list[dict[str, Any]]:
-    if len(files) < 2:
+def dose_documents(files: Sequence[Path], *, least: int = 2) -> list[dict[str, Any]]:
+    """Read the dose.json of several cycles of one patient, each checked; errors as of ``cycles_document``."""
+    if len(files) < least:
         raise InputError(f"{len(files)} dose.json given; expected one of each of at least two cycles.")
     if len({path.resolve() for path in files}) < len(files):
         raise InputError("The same dose.json is given twice; expected one of each cycle.")
@@ -151,8 +155,8 @@ def _clock(time: Any, file: str) -> datetime:
         ) from None
 
 
-def _intervals(documents: Sequence[dict[str, Any]], given: Sequence[float]) -> tuple[list[float], list[str]]:
-    """Hours between administrations: as given, by the clock, or eight weeks."""
+def intervals_of(documents: Sequence[dict[str, Any]], given: Sequence[float]) -> tuple[list[float], list[str]]:
+    """Hours between administrations (as given, by the clock, or eight weeks), and warnings."""
     n = len(documents) - 1
     if given:
         if len(given) not in (1, n) or not all(0 < hours <= LARGEST for hours in given):
@@ -178,8 +182,8 @@ def _intervals(documents: Sequence[dict[str, Any]], given: Sequence[float]) -> t
     return found, []
 
 
-def _calibrations(documents: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Name of each cycle's calibration; those of one name are taken to have the same error."""
+def calibrations_of(documents: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Name of each cycle's calibration, and warnings; those of one name are taken to have the same error."""
     found = [document.get("calibration", {}).get("sensitivity_cps_per_MBq") for document in documents]
     nuclides = [document["administration"]["nuclide"] for document in documents]
     told = []
@@ -222,17 +226,12 @@ def _row(
     name: str, found: Sequence[dict[str, Any] | None], calibrations: Sequence[str], sources: Any
 ) -> dict[str, Any]:
     from lutetia.dose.uncertainty.correlated import components
-    from lutetia.dose.uncertainty.course import CycleDose, cumulative_dose
+    from lutetia.dose.uncertainty.course import cumulative_dose
 
     doses = [None if region is None else region["absorbed_dose_Gy"] for region in found]
     known = [dose for dose in doses if dose is not None]
     cycles = [
-        CycleDose(
-            absorbed_dose_gy=region["absorbed_dose_Gy"],
-            relative=None if region["u_absorbed_dose_Gy"] is None else region["uncertainty_budget"],
-            shared=frozenset(region.get("uncertainty_shared", SHARED_BEFORE)),
-            group={"calibration": calibration},
-        )
+        cycle_dose(region, calibration)
         for region, calibration in zip(found, calibrations, strict=True)
         if region is not None and region["absorbed_dose_Gy"] is not None
     ]
@@ -252,6 +251,18 @@ def _row(
         "u_absorbed_dose_Gy": None if total is None else total.std_dev,
         "u_by_source_Gy": None if total is None else {key: abs(u) for key, u in components(total).items()},
     }
+
+
+def cycle_dose(region: dict[str, Any], calibration: str) -> "CycleDose":
+    """Dose of a region that a dose.json has, with its errors by name."""
+    from lutetia.dose.uncertainty.course import CycleDose
+
+    return CycleDose(
+        absorbed_dose_gy=region["absorbed_dose_Gy"],
+        relative=None if region["u_absorbed_dose_Gy"] is None else region["uncertainty_budget"],
+        shared=frozenset(region.get("uncertainty_shared", SHARED_BEFORE)),
+        group={"calibration": calibration},
+    )
 
 
 def _left(name: str, found: Sequence[dict[str, Any] | None], intervals: Sequence[float]) -> list[str]:

@@ -1,0 +1,168 @@
+"""What one patient was given so far: activities and absorbed doses, over agents and years."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from uncertainties import UFloat
+
+from lutetia.dose.uncertainty.correlated import ErrorSources, components
+from lutetia.dose.uncertainty.course import CycleDose, cumulative_dose
+from lutetia.errors import MissingDataError
+from lutetia.therapy.activity.prediction import Observed, Prediction, predicted_from
+from lutetia.therapy.activity.prior import population_dose_sood2026
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegionDose:
+    """Absorbed dose of a region in one cycle, and the effective half-life there, None where not known. [s]"""
+
+    dose: CycleDose
+    effective_half_life_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenCycle:
+    """One administration: activity (None where not known), nuclide, agent, and region -> dose. [Bq]"""
+
+    activity_bq: float | None
+    nuclide: str = ""
+    agent: str = ""
+    regions: Mapping[str, RegionDose]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cycles:
+    """All administrations in their order.
+
+    A region "kidney left" finds "kidney" in a cycle that knows no sides.
+    """
+
+    given: tuple[GivenCycle, ...] = ()
+    sources: ErrorSources = field(default_factory=ErrorSources)
+
+    @property
+    def activity_bq(self) -> float | None:
+        """Sum of the activities, None where one is not known. [Bq]"""
+        known = [cycle.activity_bq for cycle in self.given if cycle.activity_bq is not None]
+        return sum(known) if len(known) == len(self.given) else None
+
+    def regions(self, organ: str) -> tuple[str, ...]:
+        """Names of the regions of an organ; its sides where any cycle tells them apart."""
+        names = dict.fromkeys(n for cycle in self.given for n in cycle.regions if organ_of(n) == organ)
+        sided = tuple(name for name in names if is_sided(name))
+        return sided or tuple(names)
+
+    def of(self, region: str) -> tuple[RegionDose, ...]:
+        """Dose of a region in each cycle.
+
+        Raises
+        ------
+        MissingDataError
+            A cycle has none: what was given is not known then.
+        """
+        found = [_in_cycle(cycle, region) for cycle in self.given]
+        missing = [str(number) for number, dose in enumerate(found, start=1) if dose is None]
+        if missing:
+            raise MissingDataError(
+                f"{region}: no absorbed dose in cycle {', '.join(missing)}, so that the sum so far is not known. Give it "
+                "(--dose-Gy), or leave out the limits of this organ."
+            )
+        return tuple(dose for dose in found if dose is not None)
+
+    def quantities(self, region: str) -> tuple[float, ...] | tuple[UFloat, ...]:
+        """Absorbed dose of each cycle [Gy] with its errors by name; plain numbers where one has none that is known."""
+        doses = [each.dose for each in self.of(region)]
+        if any(dose.relative is None for dose in doses):
+            return tuple(dose.absorbed_dose_gy for dose in doses)
+        sums = [cumulative_dose(region, doses[:n], self.sources) for n in range(len(doses) + 1)]
+        known = [total for total in sums if total is not None]
+        return tuple(later - earlier for earlier, later in pairwise(known))
+
+    def observed(self, region: str, *, nuclide: str, agent: str) -> tuple[Observed, ...]:
+        """Cycles of one agent with activity and dose, from which the next can be predicted."""
+        found = []
+        for cycle, quantity in zip(self.given, self.quantities(region), strict=True):
+            if cycle.activity_bq and (cycle.nuclide, plain(cycle.agent)) == (nuclide, plain(agent)):
+                value = float(getattr(quantity, "nominal_value", quantity))
+                known = hasattr(quantity, "nominal_value") and value > 0
+                named = {name: u / value for name, u in components(quantity).items()} if known else None
+                found.append(Observed(dose_gy=value, activity_bq=cycle.activity_bq, named=named))
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upcoming:
+    """The next cycle, and what its doses can be predicted from: what is stated, the patient's own, the population's.
+
+    Attributes
+    ----------
+    nuclide, agent : only cycles of the same predict it
+    stated : region or organ -> prediction
+    scans : per cycle
+    relative_u : of the prediction from the patient's own cycles, None for what is usual
+    clearance_ml_per_min : creatinine clearance for the population's dose, None to do without. [mL/min]
+    linear : the population's dose in proportion to the activity
+    half_life_s : region or organ -> effective half-life, in place of the last cycle's. [s]
+    """
+
+    nuclide: str = ""
+    agent: str = ""
+    stated: Mapping[str, Prediction] = field(default_factory=dict)
+    scans: int = 1
+    relative_u: float | None = None
+    clearance_ml_per_min: float | None = None
+    linear: bool = False
+    half_life_s: Mapping[str, float] = field(default_factory=dict)
+
+    def prediction(self, region: str, cycles: Cycles) -> Prediction | None:
+        """Dose of a region in the next cycle, None where there is nothing to predict from."""
+        stated = self.stated.get(region) or self.stated.get(organ_of(region))
+        if stated is not None:
+            return stated
+        if any(_in_cycle(cycle, region) for cycle in cycles.given):
+            observed = cycles.observed(region, nuclide=self.nuclide, agent=self.agent)
+            if observed:
+                return predicted_from(observed, scans=self.scans, relative_u=self.relative_u)
+        if self.clearance_ml_per_min is None:
+            return None
+        return population_dose_sood2026(
+            organ_of(region), creatinine_clearance_ml_per_min=self.clearance_ml_per_min, linear=self.linear
+        )
+
+    def effective_half_life_s(self, region: str, cycles: Cycles) -> float | None:
+        """As stated, or of the last cycle of the same agent, None where neither is known. [s]"""
+        stated = self.half_life_s.get(region) or self.half_life_s.get(organ_of(region))
+        if stated is not None:
+            return stated
+        same = [
+            each for each in cycles.given if (each.nuclide, plain(each.agent)) == (self.nuclide, plain(self.agent))
+        ]
+        found = _in_cycle(same[-1], region) if same else None
+        return None if found is None else found.effective_half_life_s
+
+
+def plain(agent: str) -> str:
+    """Name of an agent without case, spaces, brackets and hyphens."""
+    return "".join(letter for letter in agent.lower() if letter.isalnum())
+
+
+def is_sided(region: str) -> bool:
+    """Whether a name says left or right."""
+    return bool({"left", "right"} & set(region.lower().split()))
+
+
+def organ_of(region: str) -> str:
+    """Name of the table of limits for a region, the region's own where there is none."""
+    from lutetia.response.parameters import dose_limits
+
+    limits = dose_limits(region)
+    return limits[0].region if limits else region.strip().lower()
+
+
+def _in_cycle(cycle: GivenCycle, region: str) -> RegionDose | None:
+    found = cycle.regions.get(region)
+    if found is not None:
+        return found
+    whole = (name for name in cycle.regions if organ_of(name) == organ_of(region) and not is_sided(name))
+    return next((cycle.regions[name] for name in whole), None)
