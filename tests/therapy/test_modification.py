@@ -41,7 +41,9 @@ def platelets(number, value, lower=150):
 def noted(**values):
     """Facts by item: pairs of week and value."""
     return {
-        name: tuple(Fact(value=value, date=week(at), unit="%" if "prothrombin" in name else "") for at, value in pairs)
+        name: tuple(
+            Fact(value=value, date=week(at), unit="%" if "prothrombin" in name else "") for at, value in pairs
+        )
         for name, pairs in values.items()
     }
 
@@ -75,9 +77,7 @@ def test_i_held_reduced_and_full_again():
 def test_ii_again_after_the_reduced_activity_stops(after):
     # spec/clinical.md 2.1 test (ii); also where a good value in between led back to full
     later = [platelets(number, 160) for number in after[:-1]] + [platelets(after[-1], 60)]
-    course = Course(
-        administrations=(given(0), given(10, 3700)), labs=(platelets(7, 60), platelets(10, 80), *later)
-    )
+    course = Course(administrations=(given(0), given(10, 3700)), labs=(platelets(7, 60), platelets(10, 80), *later))
     result = modification_state(LABEL, course, week(30))
     assert (result.state, result.activity_bq) == ("STOPPED", None)
     assert "again after an administration that followed its hold" in result.steps[-1].what
@@ -250,7 +250,14 @@ def test_what_is_missing_is_named_and_what_was_never_noted():
     result = modification_state(LABEL, course, week(6))
     assert result.activity_bq is None
     assert result.undecided[0].missing[0] == "upper_limit of bilirubin"
-    assert set(result.not_noted) == {"thrombocytopenia", "anaemia", "neutropenia", "renal", "hypersensitivity", "other"}
+    assert set(result.not_noted) == {
+        "thrombocytopenia",
+        "anaemia",
+        "neutropenia",
+        "renal",
+        "hypersensitivity",
+        "other",
+    }
 
 
 def test_a_resolution_noted_before_the_trigger_ends_no_hold():

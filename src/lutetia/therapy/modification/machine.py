@@ -26,7 +26,8 @@ def modification_state(
     A trigger holds the course from the first administration on; the end of a hold needs findings later than the last
     trigger, and gives the reduced activity. After an administration at it, findings without the trigger that are
     later lead back to full; a trigger after it ends the course. A hold whose delay reaches the protocol's ends it too.
-    Where only days are known, what is noted on the day of an administration counts as known before it.
+    Where only days are known, what is noted on the day of an administration counts as known before it; on the day of
+    the first only what stops for good counts, as its effect.
 
     Parameters
     ----------
@@ -58,10 +59,11 @@ def modification_state(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Learnt:
-    """Items that got a new value at a moment."""
+    """Items that got a new value at a moment; ``first_day`` where it may be older than the first administration."""
 
     date: date
     names: frozenset[str]
+    first_day: bool
 
 
 def _entries(
@@ -71,6 +73,7 @@ def _entries(
     given = course.until(as_of)
     if not given:
         return
+    first = given[0].date
     wanted = {name for rule in protocol.modifications for name in items_of(rule.trigger)}
     wanted |= {
         name for rule in protocol.modifications if rule.withhold_until for name in items_of(rule.withhold_until)
@@ -78,19 +81,28 @@ def _entries(
     learnt: dict[date, set[str]] = {}
     for name in wanted:
         for when in findings.dates(name):
-            if not is_after(when, as_of) and day(when) >= day(given[0].date):
+            if not is_after(when, as_of) and (is_after(when, first) or day(when) == day(first)):
                 learnt.setdefault(when, set()).add(name)
     everything: list[_Learnt | Administration] = [
-        *(_Learnt(date=when, names=frozenset(names)) for when, names in learnt.items()),
+        *(
+            _Learnt(date=when, names=frozenset(names), first_day=not is_after(when, first))
+            for when, names in learnt.items()
+            if not (isinstance(when, datetime) and isinstance(first, datetime) and when < first)
+        ),
         *given,
     ]
     for _, group in groupby(sorted(everything, key=lambda entry: day(entry.date)), lambda entry: day(entry.date)):
         entries = list(group)
         exact = all(isinstance(entry.date, datetime) for entry in entries)
-        # without times, what is noted on the day of an administration is taken as known before it
+        # without times, what is noted on the day of an administration is taken as known before it, except of the first
+        late = not exact and day(entries[0].date) != day(first)
+        early = not exact and not late
         yield from sorted(
             entries,
-            key=lambda entry: (isinstance(entry, Administration) and not exact, moment(entry.date)),
+            key=lambda entry: (
+                (isinstance(entry, Administration) and late) or (isinstance(entry, _Learnt) and early),
+                moment(entry.date),
+            ),
         )
 
 
@@ -144,7 +156,9 @@ class _Machine:
 
     def learn(self, learnt: _Learnt) -> None:
         for rule in self.protocol.modifications:
-            if learnt.names & set(items_of(rule.trigger)):
+            # values of the first day are those it was given on; only what stops for good is taken as its effect
+            effect = not learnt.first_day or rule.action == "stop"
+            if effect and learnt.names & set(items_of(rule.trigger)):
                 self.judge_trigger(rule, learnt.date)
         for rule in self.protocol.modifications:
             until = rule.withhold_until
