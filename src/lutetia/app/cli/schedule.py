@@ -16,7 +16,7 @@ from lutetia.units import S_PER_MIN
 if TYPE_CHECKING:
     from lutetia.therapy.course import Course
     from lutetia.therapy.protocols.model import Protocol
-    from lutetia.therapy.schedule import CycleWindow, DayOrder, Entry, LabDue
+    from lutetia.therapy.schedule import CycleWindow, DayOrder, Entry, LabDue, WashoutDate
 
 NOTE: Final = "Times are local. Research use only."
 
@@ -91,23 +91,6 @@ def schedule_document(
     labs = lab_plan(protocol, course, findings_of(course, protocol.ctcae_version), as_of)
     lasts_s = None if agent_minutes is None else agent_minutes * S_PER_MIN
     orders = () if start is None else day_orders(protocol, start, lasts_s)
-    unnoted = [one.item for one in washouts if not one.noted]
-    unverified = dict.fromkeys(
-        name
-        for name, verified in (
-            *(("interval", window.verified) for window in windows),
-            *((washout.id, washout.verified) for washout in washouts),
-            *((f"laboratory {lab.visit}", lab.verified) for lab in labs),
-            *((order.event, order.verified) for order in orders),
-        )
-        if not verified
-    )
-    warnings = [
-        *state.warnings,
-        *([f"{protocol.id} states no interval between cycles."] if protocol.interval is None else []),
-        *([f"Nothing noted of: {', '.join(unnoted)}; washout is not known."] if unnoted else []),
-        *([f"Not compared with their source: {', '.join(unverified)}."] if unverified else []),
-    ]
     document = {
         "protocol": protocol.id,
         "version": protocol.version,
@@ -123,10 +106,36 @@ def schedule_document(
         ],
         "order_set": [_plain(order) for order in orders],
         "days": _days(protocol, course),
-        "warnings": list(dict.fromkeys(warnings)),
+        "warnings": list(dict.fromkeys((*state.warnings, *_warnings(protocol, windows, washouts, labs, orders)))),
         "note": NOTE,
     }
     return document, _entries(protocol, () if state.state == "HELD" else windows, labs, orders)
+
+
+def _warnings(
+    protocol: "Protocol",
+    windows: "tuple[CycleWindow, ...]",
+    washouts: "tuple[WashoutDate, ...]",
+    labs: "tuple[LabDue, ...]",
+    orders: "tuple[DayOrder, ...]",
+) -> list[str]:
+    """What is not stated, not noted, or not compared with its source."""
+    unnoted = [one.item for one in washouts if not one.noted]
+    unverified = dict.fromkeys(
+        name
+        for name, verified in (
+            *(("interval", window.verified) for window in windows),
+            *((washout.id, washout.verified) for washout in washouts),
+            *((f"laboratory {lab.visit}", lab.verified) for lab in labs),
+            *((order.event, order.verified) for order in orders),
+        )
+        if not verified
+    )
+    return [
+        *([f"{protocol.id} states no interval between cycles."] if protocol.interval is None else []),
+        *([f"Nothing noted of: {', '.join(unnoted)}; washout is not known."] if unnoted else []),
+        *([f"Not compared with their source: {', '.join(unverified)}."] if unverified else []),
+    ]
 
 
 def _plain(result: Any) -> dict[str, Any]:

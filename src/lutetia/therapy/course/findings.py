@@ -89,14 +89,15 @@ def findings_of(course: Course, ctcae_version: str) -> Findings:
         row = _rows().get(lab.result.test)
         if row is not None:
             facts.setdefault(row.item, []).append(_fact(lab))
+    check_facts(facts)
     start = min((day(one.date) for one in course.administrations), default=None)
     for name, source, sign in (
         ("creatinine_rise", "creatinine", 1.0),
         ("creatinine_clearance_fall", "creatinine_clearance", -1.0),
     ):
-        facts.setdefault(name, []).extend(_changes(facts.get(source, ()), start, sign))
+        # of one moment the last counts: what somebody noted rather than what is computed
+        facts[name] = [*_changes(facts.get(source, ()), start, sign), *facts.get(name, ())]
     known = {name: tuple(values) for name, values in facts.items() if values}
-    check_facts(known)
     grades, warnings = _grades(labs, start, ctcae_version)
     return Findings(facts=known, grades=grades, warnings=tuple(dict.fromkeys(warnings)))
 
