@@ -225,7 +225,7 @@ def test_both_readings_of_the_delay_at_their_days(reading, last_day):
 
 
 def test_an_open_grade_is_unknown_and_named():
-    # 80 without a lower limit is grade 0 or 1: no trigger, and it ends a hold; haemoglobin 9 without one is grade 2
+    # 120 without a lower limit is grade 0 or 1: no trigger at 2, but undecided for one at 1
     course = Course(administrations=(given(0),), labs=(platelets(5, 120, lower=None),))
     assert modification_state(LABEL, course, week(6)).state == "FULL"
     assert modification_state(LABEL, course, week(6)).undecided == ()
@@ -243,6 +243,31 @@ def test_an_open_grade_is_unknown_and_named():
     assert result.reason == "thrombocytopenia cannot be judged"
     (undecided,) = result.undecided
     assert "platelets 120 10^9/L of 2026-02-09, grade 0 to 1" in undecided.missing[0]
+
+
+def test_an_open_grade_ends_no_hold():
+    # 120 without a lower limit is grade 0 or 1: enough for "at most 1", not for "at most 0"
+    course = Course(administrations=(given(0),), labs=(platelets(5, 60), platelets(8, 120, lower=None)))
+    assert modification_state(LABEL, course, week(9)).state == "REDUCED"
+    strict = replace(
+        LABEL,
+        modifications=tuple(
+            replace(
+                rule, withhold_until=replace(rule.withhold_until, upper=replace(rule.withhold_until.upper, value=0))
+            )
+            if rule.id == "thrombocytopenia"
+            else rule
+            for rule in LABEL.modifications
+        ),
+    )
+    result = modification_state(strict, course, week(9))
+    assert result.state == "HELD"
+    assert "platelets 120 10^9/L of 2026-03-02, grade 0 to 1" in result.undecided[0].missing[0]
+
+
+def test_a_grade_by_a_person_comes_before_the_computed_one():
+    course = course_of(platelets(5, 60), {"grade_thrombocytopenia": [(5, 1)]})
+    assert modification_state(LABEL, course, week(6)).state == "FULL"
 
 
 def test_what_is_missing_is_named_and_what_was_never_noted():
