@@ -7,7 +7,7 @@ import pytest
 
 from lutetia.errors import InputError, ProtocolError
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.course import Administration, Course, Lab
+from lutetia.therapy.chronicle import Administration, Course, Lab
 from lutetia.therapy.facts import Fact
 from lutetia.therapy.modification import modification_state
 from lutetia.therapy.protocols import read_protocol

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.course import Administration, Course, Lab, findings_of
+from lutetia.therapy.chronicle import Administration, Course, Lab, findings_of
 from lutetia.therapy.facts import Fact
 from lutetia.therapy.modification import modification_state
 from lutetia.therapy.protocols import read_protocol

@@ -8,7 +8,7 @@ import pytest
 
 from lutetia.errors import InputError, MissingDataError, ProtocolError
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.course import Administration, Course, Lab, Timed, findings_of
+from lutetia.therapy.chronicle import Administration, Course, Lab, Timed, findings_of
 from lutetia.therapy.facts import Fact
 from lutetia.therapy.protocols import read_protocol
 from lutetia.therapy.schedule import (

@@ -29,7 +29,7 @@ def modification(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """Whether a course goes on at full activity, is held, reduced or stopped, and why. Research use only."""
-    from lutetia.therapy.course import read_course
+    from lutetia.therapy.chronicle import read_course
     from lutetia.therapy.modification import modification_state
     from lutetia.therapy.protocols import read_protocol
 

@@ -14,7 +14,7 @@ from lutetia.errors import InputError, OutputError
 from lutetia.units import S_PER_MIN
 
 if TYPE_CHECKING:
-    from lutetia.therapy.course import Course
+    from lutetia.therapy.chronicle import Course
     from lutetia.therapy.protocols.model import Protocol
     from lutetia.therapy.schedule import CycleWindow, DayOrder, Entry, LabDue, WashoutDate
 
@@ -35,7 +35,7 @@ def schedule(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """When cycles, laboratory tests and the parts of the day are due, and what is overdue. Research use only."""
-    from lutetia.therapy.course import read_course
+    from lutetia.therapy.chronicle import read_course
     from lutetia.therapy.protocols import read_protocol
 
     with told_errors(as_json=json):
@@ -80,7 +80,7 @@ def schedule_document(
     agent_minutes: float | None = None,
 ) -> "tuple[dict[str, Any], list[Entry]]":
     """Schedule as a JSON document (keys as in docs/reference/json.md), and as entries of a calendar."""
-    from lutetia.therapy.course import findings_of
+    from lutetia.therapy.chronicle import findings_of
     from lutetia.therapy.modification import modification_state
     from lutetia.therapy.schedule import cycle_windows, day_orders, earliest_date, lab_plan, washout_dates
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutetia.therapy.course.model import Administration
+from lutetia.therapy.chronicle.model import Administration
 from lutetia.therapy.items import rounded
 from lutetia.therapy.modification.model import State
 from lutetia.therapy.protocols.model import Modification, Protocol

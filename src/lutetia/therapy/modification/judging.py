@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import product
 
-from lutetia.therapy.course.findings import Findings, GradeRange
-from lutetia.therapy.course.model import is_after
+from lutetia.therapy.chronicle.findings import Findings, GradeRange
+from lutetia.therapy.chronicle.model import is_after
 from lutetia.therapy.facts import Fact, moment
 from lutetia.therapy.rules.conditions import Condition, items_of
 from lutetia.therapy.rules.judge import Known, Truth, found_text, judge

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import get_args
 
 from lutetia.errors import InputError, ProtocolError
-from lutetia.therapy.course.findings import Findings, findings_of
-from lutetia.therapy.course.model import Administration, Course, check_course, is_after
+from lutetia.therapy.chronicle.findings import Findings, findings_of
+from lutetia.therapy.chronicle.model import Administration, Course, check_course, is_after
 from lutetia.therapy.facts import day, moment
 from lutetia.therapy.modification.activity import Allowed, allowed_activity, cycles_left, judged_activity
 from lutetia.therapy.modification.judging import Finding, find

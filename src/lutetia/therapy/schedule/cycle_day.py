@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from lutetia.errors import InputError, MissingDataError, ProtocolError
-from lutetia.therapy.course.model import Timed
+from lutetia.therapy.chronicle.model import Timed
 from lutetia.therapy.protocols.model import DayEvent, Protocol
 from lutetia.units import S_PER_MIN
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
-from lutetia.therapy.course.findings import Findings
-from lutetia.therapy.course.model import Course
+from lutetia.therapy.chronicle.findings import Findings
+from lutetia.therapy.chronicle.model import Course
 from lutetia.therapy.facts import day
 from lutetia.therapy.modification.activity import cycles_left
 from lutetia.therapy.protocols.model import LabVisit, Protocol

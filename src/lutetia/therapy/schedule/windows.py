@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from lutetia.errors import MissingDataError
-from lutetia.therapy.course.model import Course
+from lutetia.therapy.chronicle.model import Course
 from lutetia.therapy.facts import day
 from lutetia.therapy.modification.activity import cycles_left
 from lutetia.therapy.protocols.model import Protocol, Washout

@@ -10,7 +10,7 @@ from importlib.resources import files
 from lutetia.response.laboratory.catalogue import find_test
 from lutetia.response.laboratory.result import in_unit
 from lutetia.response.toxicity import grade, versions
-from lutetia.therapy.course.model import Course, Lab
+from lutetia.therapy.chronicle.model import Course, Lab
 from lutetia.therapy.facts import Fact, Facts, check_facts, day, moment
 from lutetia.therapy.items import in_reference_unit, rounded
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from lutetia.errors import InputError, LutetiaError
 from lutetia.response.laboratory.catalogue import TIMES_ULN
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.course.model import Administration, Course, Lab, Timed, check_course
+from lutetia.therapy.chronicle.model import Administration, Course, Lab, Timed, check_course
 from lutetia.therapy.documents import Document, Place, read_document
 from lutetia.therapy.facts import Fact, day, fault_of, moment
 from lutetia.therapy.items import alike, item, items
