@@ -17,11 +17,13 @@ from lutetia.app.cli.fitting import fit
 from lutetia.app.cli.grades import grades
 from lutetia.app.cli.kernels import kernel
 from lutetia.app.cli.marrow import marrow
+from lutetia.app.cli.modification import modification
 from lutetia.app.cli.plan import plan
 from lutetia.app.cli.population import population as population_commands
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.renal import renal
 from lutetia.app.cli.s_values import svalues
+from lutetia.app.cli.schedule import schedule
 from lutetia.app.cli.spheres import sphere
 
 application = typer.Typer(
@@ -243,6 +245,8 @@ application.command()(discharge)
 application.command()(eligibility)
 application.command()(protocols)
 application.command()(plan)
+application.command()(modification)
+application.command()(schedule)
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def eligibility(
 
     with told_errors(as_json=json):
         today = datetime.now().date()
-        when = today if as_of is None else _day(as_of)
+        when = today if as_of is None else parse_as_of(as_of)
         rules = read_protocol(protocol)
         known = read_facts(facts, today=today)
         document = eligibility_document(evaluate(rules, known, when, "retreatment" if retreatment else "baseline"))
@@ -51,7 +51,7 @@ def eligibility(
             print_eligibility(document)
 
 
-def _day(text: str) -> date:
+def parse_as_of(text: str) -> date:
     """A day, or a day and time where one is given."""
     try:
         when = datetime.fromisoformat(text.strip())
