@@ -13,7 +13,6 @@ from lutetia.kinetics.coefficients import (
     AT_ONCE_PER_S,
     TimeIntegratedActivityCoefficient,
     bladder_coefficient_s,
-    excreted_coefficient_s,
     excreted_terms,
     impossible_sum,
     largest_coefficient_s,
@@ -32,6 +31,11 @@ def coefficient(region, hours, u=None):
     return TimeIntegratedActivityCoefficient(
         region=region, value_s=hours * H, standard_uncertainty_s=None if u is None else u * H
     )
+
+
+def excreted_coefficient_s(terms, *, decay_constant_per_s):
+    """Decays of all that was excreted, closed form: sum of f (1/lambda - 1/(lambda + b))."""
+    return sum(f * (1 / decay_constant_per_s - 1 / (decay_constant_per_s + b)) for f, b in terms)
 
 
 def fit_of(terms, activity=7.4e9):

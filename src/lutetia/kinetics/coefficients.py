@@ -173,12 +173,6 @@ def excreted_terms(
     return terms if held > 1.0 - ROUNDING else (*terms, (1.0 - held, AT_ONCE_PER_S))
 
 
-def excreted_coefficient_s(terms: Sequence[ExcretedTerm], *, decay_constant_per_s: float) -> float:
-    r"""Decays of all that was excreted: :math:`\sum_j f_j [1/\lambda - 1/(\lambda + b_j)]`. [s]"""
-    whole = largest_coefficient_s(decay_constant_per_s)
-    return sum(f * (whole - 1.0 / (decay_constant_per_s + b)) for f, b in terms)
-
-
 def bladder_coefficient_s(
     terms: Sequence[ExcretedTerm], *, decay_constant_per_s: float, voiding_interval_s: float
 ) -> float:

@@ -175,3 +175,12 @@ MODELS: Final[dict[str, Model]] = {
     "physical": PHYSICAL,
 }
 """By the name used on the command line."""
+
+KEYS: Final[dict[str, str]] = {model.name: key for key, model in MODELS.items()}
+"""Key of a model by the name that results carry; averages, trapezoids and methods for one scan are no models."""
+
+
+def model_of(fit_model: str) -> Model | None:
+    """The model that a result names, None where it is no sum of exponentials of its own."""
+    key = KEYS.get(fit_model)
+    return None if key is None else MODELS[key]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
-from lutetia.kinetics.models import MODELS
+from lutetia.kinetics.models import model_of
 from lutetia.units import S_PER_H
 
 Array = NDArray[np.float64]
@@ -372,7 +372,7 @@ def _stretch(earlier: CurveFit, time_s: float, relative_sd: float) -> tuple[floa
 
 def _form_uncertainty(earlier: CurveFit, time_s: float, told: list[str]) -> float | None:
     """Relative uncertainty of integral over activity of the earlier curve; None where it has none."""
-    model = next((m for m in MODELS.values() if m.name == earlier.model), None)
+    model = model_of(earlier.model)
     covariance = earlier.covariance
     if model is not None and covariance is not None and covariance.shape[0] == len(model.names):
         p = np.array([earlier.parameters[name] for name in model.names])

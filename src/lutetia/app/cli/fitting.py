@@ -134,9 +134,9 @@ def kind_called(region: str) -> str:
 def _profiled(curve: "TimeActivityCurve", found: "CurveFit", decay_constant_per_s: float) -> "CurveFit":
     """The fit with the interval of its model's profile likelihood."""
     from lutetia.kinetics.fitting.profile import profile_interval
-    from lutetia.kinetics.models import MODELS
+    from lutetia.kinetics.models import KEYS
 
-    key = next((key for key, model in MODELS.items() if model.name == found.model), None)
+    key = KEYS.get(found.model)
     if key is None:
         raise InputError(
             f"{found.region}: --profile needs a sum of exponentials; {found.model!r} has no likelihood."

@@ -15,6 +15,7 @@ from lutetia.app.report.content import (
     ScanSummary,
 )
 from lutetia.app.report.marrow import MarrowSection
+from lutetia.app.report.numbers import scaled
 from lutetia.dose.marrow.methods import CAUTION
 from lutetia.dose.uncertainty import in_order
 from lutetia.units import H_PER_S, MBQ_H_PER_BQ_S, MBQ_PER_BQ
@@ -93,10 +94,6 @@ def _interval(ends: tuple[float, float] | None) -> str:
     return f"{number(ends[0])}–{number(ends[1])}" if math.isfinite(ends[1]) else f"above {number(ends[0])}"
 
 
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
 def _region(content: ReportContent, result: RegionResult) -> dict[str, str]:
     dose, fit = result.dose, result.fit
     u, mean = dose.standard_uncertainty_gy, dose.mean_gy
@@ -110,9 +107,9 @@ def _region(content: ReportContent, result: RegionResult) -> dict[str, str]:
         "mass": number(dose.mass_g),
         "tia": with_uncertainty(
             fit.time_integrated_activity_bq_s * MBQ_H_PER_BQ_S,
-            _scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
+            scaled(fit.standard_uncertainty_bq_s, MBQ_H_PER_BQ_S),
         ),
-        "half_life": number(_scaled(fit.effective_half_life_s, H_PER_S)),
+        "half_life": number(scaled(fit.effective_half_life_s, H_PER_S)),
         "extrapolated": percent(fit.extrapolated_fraction),
         "dose": with_uncertainty(mean, u),
         "interval": _interval(dose.interval_95_gy),
@@ -205,8 +202,8 @@ def _coefficients(content: ReportContent) -> list[list[str]]:
         rows.append(
             [
                 result.region,
-                with_uncertainty(total * MBQ_H_PER_BQ_S, _scaled(u, MBQ_H_PER_BQ_S)),
-                with_uncertainty(c.value_s * H_PER_S, _scaled(c.standard_uncertainty_s, H_PER_S)),
+                with_uncertainty(total * MBQ_H_PER_BQ_S, scaled(u, MBQ_H_PER_BQ_S)),
+                with_uncertainty(c.value_s * H_PER_S, scaled(c.standard_uncertainty_s, H_PER_S)),
             ]
         )
     return rows

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lutetia.app.case.settings import Case
 from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region
 from lutetia.app.workflow.quantify import QuantifiedScan
-from lutetia.dose.uncertainty import surface_area_mm2
+from lutetia.dose.uncertainty.volume import displacement_relative_uncertainty, surface_area_mm2
 from lutetia.errors import InputError
 from lutetia.images.body import body_mask
 from lutetia.images.regions import Regions
@@ -170,16 +170,15 @@ def _counting(
 
 
 def _motion(regions: Regions) -> dict[str, float]:
-    """Relative error of each region's activity by a displacement: what leaves it is the displacement times a quarter of
-    its surface (mean projected area of a convex body, Cauchy).
-    """
-    result = {}
-    for region in regions.table.values():
-        mask = regions.mask(region.name)
-        surface = surface_area_mm2(mask, regions.grid.spacing_mm)
-        volume_mm3 = regions.volume_ml(region.name) * 1e3
-        result[region.name] = REGISTRATION_MM * surface / 4 / volume_mm3
-    return result
+    """Relative error of each region's activity by a displacement."""
+    return {
+        region.name: displacement_relative_uncertainty(
+            surface_mm2=surface_area_mm2(regions.mask(region.name), regions.grid.spacing_mm),
+            volume_mm3=regions.volume_ml(region.name) * 1e3,
+            displacement_mm=REGISTRATION_MM,
+        )
+        for region in regions.table.values()
+    }
 
 
 def _relative(counting: float | None, motion: float) -> float | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lutetia.errors import FitError, InputError, MissingDataError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve
-from lutetia.kinetics.models import MODELS, Model
+from lutetia.kinetics.models import MODELS, model_of
 from lutetia.therapy.protection.tables import Row, is_verified, number, rows
 from lutetia.units import H_PER_S, S_PER_H
 
@@ -233,10 +233,10 @@ def _fit_draws(
     fit: CurveFit, decay_constant_per_s: float, start: float
 ) -> Callable[[np.random.Generator, int], Drawn] | None:
     """Parameters as log-normal with the fit's covariance; no rate is slower than decay."""
-    found = next((m.of(decay_constant_per_s) for m in MODELS.values() if m.name == fit.model), None)
+    found = model_of(fit.model)
     if found is None or fit.covariance is None:
         return None
-    model: Model = found
+    model = found.of(decay_constant_per_s)
     p = np.array([fit.parameters[name] for name in model.names])
     if np.any(p <= 0):
         return None

@@ -22,7 +22,7 @@ from lutetia.images.regions import Region, Regions
 from lutetia.images.volume import Volume
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve, fit_trapezoid
-from lutetia.kinetics.models import MODELS
+from lutetia.kinetics.models import KEYS
 from lutetia.physics.nuclides import nuclide
 
 DRAWN_BOUNDARY_MM: Final = 0.5
@@ -75,7 +75,7 @@ def _refit(case: Case, choice: KineticsChoice, fit: CurveFit, region: Region) ->
     element = nuclide(str(case.nuclide))
     if fit.model.startswith("trapezoid"):
         return lambda curve: fit_trapezoid(curve, decay_constant_per_s=element.decay_constant_per_s)
-    key = next((key for key, model in MODELS.items() if model.name == fit.model), None)
+    key = KEYS.get(fit.model)
     if key is not None:
         return lambda curve: fit_curve(curve, decay_constant_per_s=element.decay_constant_per_s, model=key)
     return lambda curve: fit_region(curve, nuclide=element, kind=region.kind, choice=choice)

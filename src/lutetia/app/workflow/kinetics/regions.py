@@ -15,7 +15,7 @@ from lutetia.app.report.fits import for_people
 from lutetia.errors import FitError, InputError, MissingDataError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fit import fit_curve
-from lutetia.kinetics.models import MODELS, Model
+from lutetia.kinetics.models import Model, model_of
 from lutetia.kinetics.population.files import read_population
 from lutetia.kinetics.population.model import PopulationModel, kind_of_region
 from lutetia.kinetics.population.posterior import posterior_fit
@@ -259,7 +259,7 @@ def _earlier(row: Mapping[str, Any], file: str) -> CurveFit:
             f"{file}, {row['region']}: exponentials {row['exponentials']} with an integral of {total} MBq h; expected "
             "finite amplitudes, rates above 0 and an integral above 0."
         )
-    model = next((m for m in MODELS.values() if m.name == row["model"]), None)
+    model = model_of(str(row["model"]))
     u, half_life = row.get("u_time_integrated_activity_MBq_h"), row.get("effective_half_life_h")
     return CurveFit(
         region=str(row["region"]),
