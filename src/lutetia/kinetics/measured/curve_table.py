@@ -1,9 +1,8 @@
 """Tables that somebody measured elsewhere, from CSV files, and the time-activity curves in them."""
 
-import csv
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from lutetia.errors import InputError
 from lutetia.kinetics.curve import TimeActivityCurve
+from lutetia.kinetics.measured.csv_lines import read_csv_lines, require_columns
 from lutetia.units import BQ_PER_MBQ, S_PER_H
 
 OTHER_NAMES: Final[Mapping[str, str]] = {"u_activity_MBq": "u_MBq"}
@@ -68,25 +68,18 @@ def read_rows(
         A file that cannot be read, a column that is missing, there twice or named nearly as one that may be there, a
         field that is empty or no finite number; with the file's name, the line and the column.
     """
-    lines = list(_lines(path))
-    if not lines:
-        raise InputError(f"{path.name}: the file is empty; expected the columns {', '.join([*texts, *numbers])}.")
-    separator = ";" if ";" in lines[0][1] else ","
-    heading = [OTHER_NAMES.get(name, name) for name in _fields(lines[0][1], separator)]
-    _require_columns(path, heading, [*texts, *numbers], [*optional, *whole])
-    filled = [*numbers, *(name for name in whole if name in heading)]
+    table = read_csv_lines(path, needed=[*texts, *numbers], renamed=lambda name: OTHER_NAMES.get(name, name))
+    require_columns(path, table.heading, [*texts, *numbers], [*optional, *whole])
+    _refuse_misspelt(path, table.heading, [*optional, *whole])
+    filled = [*numbers, *(name for name in whole if name in table.heading)]
     rows = []
-    for line, text in lines[1:]:
-        fields = _fields(text, separator)
-        if len(fields) != len(heading):
-            raise InputError(
-                f"{path.name}, line {line}: {len(fields)} fields, the heading has {len(heading)}."
-                + (" A decimal comma needs semicolons between the columns." if separator == "," else "")
-            )
-        field = dict(zip(heading, fields, strict=True))
+    for line, field in table.rows:
         where = f"{path.name}, line {line}"
-        found = {n: _number(field[n], where, n, separator) if field.get(n) else None for n in [*optional, *whole]}
-        found |= {n: _number(_filled(field[n], where, n), where, n, separator) for n in filled}
+        found = {
+            n: _number(field[n], where, n, table.decimal_commas) if field.get(n) else None
+            for n in [*optional, *whole]
+        }
+        found |= {n: _number(_filled(field[n], where, n), where, n, table.decimal_commas) for n in filled}
         rows.append(Row(line=line, texts={n: _filled(field[n], where, n) for n in texts}, numbers=found))
     if not rows:
         raise InputError(f"{path.name}: a heading and no rows below it; expected at least one.")
@@ -144,40 +137,11 @@ def read_curves(path: Path) -> CurveTable:
     return CurveTable(curves=tuple(curves), warnings=tuple(warnings))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path.name}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise InputError(f"{path.name}: cannot be read: {reason}.") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip(" ,;\t") and not line.startswith("#"):
-            yield number, line
-
-
-def _fields(line: str, separator: str) -> list[str]:
-    """Fields of one line, so that a quote left open ends with it."""
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
-
-
-def _require_columns(path: Path, heading: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> None:
-    missing = [name for name in needed if name not in heading]
-    if missing:
-        raise InputError(
-            f"{path.name}: no column {', '.join(missing)} in the heading {', '.join(heading)!r}; expected "
-            f"{', '.join(needed)}" + (f" and, if known, {', '.join(optional)}." if optional else ".")
-        )
+def _refuse_misspelt(path: Path, heading: Sequence[str], optional: Sequence[str]) -> None:
     for name in optional:
         alike = [h for h in heading if h != name and _plain(h) == _plain(name)]
         if name not in heading and alike:
             raise InputError(f"{path.name}: the column {alike[0]!r} would be ignored; expected {name}.")
-    twice = [name for name in (*needed, *optional) if heading.count(name) > 1]
-    if twice:
-        raise InputError(
-            f"{path.name}: the column {twice[0]} is there {heading.count(twice[0])} times; once expected."
-        )
 
 
 def _plain(name: str) -> str:
@@ -191,9 +155,9 @@ def _filled(field: str, where: str, column: str) -> str:
     return field
 
 
-def _number(field: str, where: str, column: str, separator: str) -> float:
+def _number(field: str, where: str, column: str, decimal_commas: bool) -> float:
     try:
-        value = float(field.replace(",", ".") if separator == ";" else field)
+        value = float(field.replace(",", ".") if decimal_commas else field)
     except ValueError:
         raise InputError(f"{where}, column {column}: {field!r} is not a number.") from None
     if not math.isfinite(value):

@@ -1,8 +1,7 @@
 """Laboratory results from a CSV file, one a line."""
 
-import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lutetia.errors import InputError, MissingDataError
+from lutetia.kinetics.measured.csv_lines import read_csv_lines, require_columns
 from lutetia.response.laboratory.catalogue import find_test
 from lutetia.response.laboratory.result import LabResult
 
@@ -84,55 +84,14 @@ def read_lab_table(
 
 
 def _table(path: Path, known: Mapping[str, str]) -> Iterator[_Line]:
-    lines = list(_lines(path))
-    if not lines:
-        raise InputError(f"{path.name}: the file is empty; expected the columns {', '.join(NEEDED)}.")
-    separator = ";" if ";" in lines[0][1] else ","
-    rows = csv.reader((text for _, text in lines), delimiter=separator, skipinitialspace=True)
-    heading = [known.get(name.strip().casefold(), name.strip()) for name in next(rows)]
-    _require_columns(path, heading)
-    for (number, _), fields in zip(lines[1:], rows, strict=True):
-        if len(fields) != len(heading):
-            hint = " A decimal comma needs semicolons between the columns." if separator == "," else ""
-            raise InputError(
-                f"{path.name}, line {number}: {len(fields)} fields, the heading has {len(heading)}.{hint}"
-            )
-        stripped = (field.strip() for field in fields)
-        if separator == ";":
-            yield _Line(number=number, fields=_decimal_points(dict(zip(heading, stripped, strict=True))))
-        else:
-            yield _Line(number=number, fields=dict(zip(heading, stripped, strict=True)))
+    table = read_csv_lines(path, needed=NEEDED, renamed=lambda name: known.get(name.casefold(), name))
+    require_columns(path, table.heading, NEEDED, OPTIONAL)
+    for number, fields in table.rows:
+        yield _Line(number=number, fields=_decimal_points(fields) if table.decimal_commas else fields)
 
 
 def _decimal_points(fields: dict[str, str]) -> dict[str, str]:
     return {n: f.replace(",", ".") if n in ("value", *OPTIONAL) else f for n, f in fields.items()}
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path.name}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise InputError(f"{path.name}: cannot be read: {reason}.") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip(" ,;\t") and not line.startswith("#"):
-            yield number, line
-
-
-def _require_columns(path: Path, heading: Sequence[str]) -> None:
-    missing = [name for name in NEEDED if name not in heading]
-    if missing:
-        raise InputError(
-            f"{path.name}: no column {', '.join(missing)} in the heading {', '.join(heading)!r}; expected "
-            f"{', '.join(NEEDED)} and, if known, {', '.join(OPTIONAL)}."
-        )
-    twice = [name for name in (*NEEDED, *OPTIONAL) if heading.count(name) > 1]
-    if twice:
-        raise InputError(
-            f"{path.name}: the column {twice[0]} is there {heading.count(twice[0])} times; once expected."
-        )
 
 
 def _result(name: str, line: _Line, where: str, *, until: datetime | None, born: date | None) -> LabResult:
