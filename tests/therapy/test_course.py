@@ -169,6 +169,12 @@ def test_activities_are_whole_becquerels(cycle):
     assert cycle(measured_activity_bq=7.4e9 + 0.4).measured_activity_bq == 7.4e9
 
 
+def decision(**fields):
+    return Decision(
+        **{"time": NOON, "question": "next?", "answer": "yes", "who": "MPE", "source": "label", **fields}
+    )
+
+
 BAD_RECORDS = [
     (lambda: Patient(pseudonym="Jane Doe", sex="female"), "patient.pseudonym"),
     (lambda: Patient(pseudonym="", sex="female"), "patient.pseudonym"),
@@ -202,8 +208,10 @@ BAD_RECORDS = [
     (lambda: Event(term="nausea", grade=1.0, ctcae_version="5.0", start=date(2026, 3, 2)), "event.grade"),
     (lambda: Event(term="nausea", grade=1, ctcae_version="", start=date(2026, 3, 2)), "event.ctcae_version"),
     (lambda: Event(term="a", grade=1, ctcae_version="5.0", start=date(2026, 3, 2), causality="sure"), "event.causality"),
-    (lambda: Decision(time=NOON, question="next?", answer="yes", who=""), "decision.who"),
-    (lambda: Decision(time=NOON, question="next?", answer="yes", who="MPE", reasons="one"), "decision.reasons"),
+    (lambda: decision(who=""), "decision.who"),
+    (lambda: decision(reasons="one"), "decision.reasons"),
+    (lambda: decision(source=" "), "decision.source"),
+    (lambda: decision(action="hold", activity_bq=7.4e9), "decision.activity_bq"),
     (lambda: Imaging(time=NOON, modality="SPECT/CT"), "imaging.modality"),
     (lambda: Imaging(time=NOON, modality="NM", uid_sha256="1.2.840.1"), "imaging.uid_sha256"),
     (lambda: DayEvent(name="amino acids", start=NOON, stop=NOON.replace(hour=11)), "administration.events.stop"),

@@ -7,7 +7,7 @@ import pytest
 
 from lutetia.errors import InputError, ProtocolError
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.chronicle import Administration, Course, Lab
+from lutetia.therapy.chronicle import Chronicle, Given, Measured
 from lutetia.therapy.facts import Fact
 from lutetia.therapy.modification import modification_state
 from lutetia.therapy.protocols import read_protocol
@@ -22,7 +22,7 @@ def week(number, day=0):
 
 
 def given(number, activity_mbq=7400.0):
-    return Administration(date=week(number), activity_bq=activity_mbq * 1e6)
+    return Given(date=week(number), activity_bq=activity_mbq * 1e6)
 
 
 def lab(test, number, value, unit="10^9/L", *, lower=None, upper=None):
@@ -31,7 +31,7 @@ def lab(test, number, value, unit="10^9/L", *, lower=None, upper=None):
         test=test, time=datetime(day.year, day.month, day.day), value=value, unit=unit, lower_limit=lower,
         upper_limit=upper,
     )  # fmt: skip
-    return Lab(date=day, result=result)
+    return Measured(date=day, result=result)
 
 
 def platelets(number, value, lower=150):
@@ -54,7 +54,7 @@ def moves(result):
 
 def test_i_held_reduced_and_full_again():
     # spec/clinical.md 2.1 test (i): 60 at week 7 is grade 2, 80 with LLN 150 is grade 1
-    course = Course(administrations=(given(0),), labs=(platelets(7, 60), platelets(10, 80)))
+    course = Chronicle(administrations=(given(0),), labs=(platelets(7, 60), platelets(10, 80)))
     held = modification_state(LABEL, course, week(8))
     assert (held.state, held.activity_bq, held.held_by) == ("HELD", None, ("thrombocytopenia",))
     assert held.steps[-1].found == "platelets 60 10^9/L of 2026-02-23, grade 2"
@@ -77,14 +77,16 @@ def test_i_held_reduced_and_full_again():
 def test_ii_again_after_the_reduced_activity_stops(after):
     # spec/clinical.md 2.1 test (ii); also where a good value in between led back to full
     later = [platelets(number, 160) for number in after[:-1]] + [platelets(after[-1], 60)]
-    course = Course(administrations=(given(0), given(10, 3700)), labs=(platelets(7, 60), platelets(10, 80), *later))
+    course = Chronicle(
+        administrations=(given(0), given(10, 3700)), labs=(platelets(7, 60), platelets(10, 80), *later)
+    )
     result = modification_state(LABEL, course, week(30))
     assert (result.state, result.activity_bq) == ("STOPPED", None)
     assert "again after an administration that followed its hold" in result.steps[-1].what
 
 
 def test_relapse_before_the_reduced_administration_is_the_same_episode():
-    course = Course(
+    course = Chronicle(
         administrations=(given(0),), labs=(platelets(7, 60), platelets(9, 80), platelets(10, 60), platelets(12, 90))
     )
     assert [move[2] for move in moves(modification_state(LABEL, course, week(12)))] == [
@@ -94,7 +96,7 @@ def test_relapse_before_the_reduced_administration_is_the_same_episode():
 
 def test_iii_lymphopenia_alone_modifies_nothing():
     # spec/clinical.md 2.1 test (iii): lymphocytes 0.1 are grade 4
-    course = Course(administrations=(given(0),), labs=(lab("lymphocytes", 5, 0.1, lower=1.0),))
+    course = Chronicle(administrations=(given(0),), labs=(lab("lymphocytes", 5, 0.1, lower=1.0),))
     result = modification_state(LABEL, course, week(8))
     assert (result.state, result.activity_bq, moves(result)) == ("FULL", 7.4e9, [])
     (step,) = [step for step in result.steps if step.rule == "lymphopenia"]
@@ -105,7 +107,7 @@ def test_iii_lymphopenia_alone_modifies_nothing():
 @pytest.mark.parametrize(("creatinine", "state"), [(1.13, "HELD"), (1.12, "HELD"), (1.119, "FULL")])
 def test_iv_rise_of_creatinine(creatinine, state):
     # spec/clinical.md 2.1 test (iv): 0.8 to 1.13 mg/dL is +41.25 %; 1.12 is +40 %, the threshold itself
-    course = Course(
+    course = Chronicle(
         administrations=(given(0),),
         labs=(
             lab("creatinine", 0, 0.8, "mg/dL"),
@@ -163,7 +165,7 @@ def course_of(*entries):
             labs += entry
         elif entry is not None:
             labs.append(entry)
-    return Course(administrations=(given(0),), labs=tuple(labs), facts=facts)
+    return Chronicle(administrations=(given(0),), labs=tuple(labs), facts=facts)
 
 
 @pytest.mark.parametrize("protocol", [LABEL, EU], ids=lambda protocol: protocol.id)
@@ -208,7 +210,7 @@ def test_hypersensitivity_never_again():
     ],
 )
 def test_both_readings_of_the_delay_at_their_days(reading, last_day):
-    course = Course(administrations=(given(0),), labs=(platelets(7, 60),))
+    course = Chronicle(administrations=(given(0),), labs=(platelets(7, 60),))
     before = modification_state(LABEL, course, week(0, last_day - 1), counted_from=reading)
     assert (before.state, before.stops_on) == ("HELD", week(0, last_day))
     after = modification_state(LABEL, course, week(0, last_day), counted_from=reading)
@@ -219,14 +221,14 @@ def test_both_readings_of_the_delay_at_their_days(reading, last_day):
     # resolved on the last day it goes on, a day later it does not
     for day, state in ((last_day - 1, "REDUCED"), (last_day, "STOPPED")):
         at = week(0, day)
-        good = Lab(date=at, result=replace(platelets(0, 160).result, time=datetime(at.year, at.month, at.day)))
+        good = Measured(date=at, result=replace(platelets(0, 160).result, time=datetime(at.year, at.month, at.day)))
         late = replace(course, labs=(*course.labs, good))
         assert modification_state(LABEL, late, at, counted_from=reading).state == state
 
 
 def test_an_open_grade_is_unknown_and_named():
     # 120 without a lower limit is grade 0 or 1: no trigger at 2, but undecided for one at 1
-    course = Course(administrations=(given(0),), labs=(platelets(5, 120, lower=None),))
+    course = Chronicle(administrations=(given(0),), labs=(platelets(5, 120, lower=None),))
     assert modification_state(LABEL, course, week(6)).state == "FULL"
     assert modification_state(LABEL, course, week(6)).undecided == ()
     strict = replace(
@@ -247,7 +249,7 @@ def test_an_open_grade_is_unknown_and_named():
 
 def test_an_open_grade_ends_no_hold():
     # 120 without a lower limit is grade 0 or 1: enough for "at most 1", not for "at most 0"
-    course = Course(administrations=(given(0),), labs=(platelets(5, 60), platelets(8, 120, lower=None)))
+    course = Chronicle(administrations=(given(0),), labs=(platelets(5, 60), platelets(8, 120, lower=None)))
     assert modification_state(LABEL, course, week(9)).state == "REDUCED"
     strict = replace(
         LABEL,
@@ -271,7 +273,7 @@ def test_a_grade_by_a_person_comes_before_the_computed_one():
 
 
 def test_what_is_missing_is_named_and_what_was_never_noted():
-    course = Course(administrations=(given(0),), labs=(lab("bilirubin", 5, 60, "µmol/L"),))
+    course = Chronicle(administrations=(given(0),), labs=(lab("bilirubin", 5, 60, "µmol/L"),))
     result = modification_state(LABEL, course, week(6))
     assert result.activity_bq is None
     assert result.undecided[0].missing[0] == "upper_limit of bilirubin"
@@ -300,41 +302,41 @@ def test_two_holds_end_with_the_later():
 
 
 def test_departures_are_told():
-    course = Course(administrations=(given(0), given(8)), labs=(platelets(7, 60),))
+    course = Chronicle(administrations=(given(0), given(8)), labs=(platelets(7, 60),))
     result = modification_state(LABEL, course, week(9))
     assert result.state == "HELD"
     assert "2026-03-02: 7400 MBq given, but held by thrombocytopenia." in result.warnings
-    half = modification_state(LABEL, Course(administrations=(given(0, 3700),)), week(1))
+    half = modification_state(LABEL, Chronicle(administrations=(given(0, 3700),)), week(1))
     assert "2026-01-05: 3700 MBq given, 7400 MBq allowed." in half.warnings
     # NCT01860742 states 5 %: 7.03 to 7.77 GBq (spec/clinical.md E05)
     phase3 = read_protocol("bordet-phase-3")
     for activity, fine in ((7030, True), (7770, True), (7029, False), (7771, False)):
-        told = modification_state(phase3, Course(administrations=(given(0, activity),)), week(1)).warnings
+        told = modification_state(phase3, Chronicle(administrations=(given(0, activity),)), week(1)).warnings
         assert any("allowed" in text for text in told) is not fine
 
 
 def test_all_cycles_given_and_what_other_protocols_say():
-    course = Course(administrations=tuple(given(8 * number) for number in range(4)))
+    course = Chronicle(administrations=tuple(given(8 * number) for number in range(4)))
     done = modification_state(LABEL, course, week(40))
     assert (done.activity_bq, done.reason) == (None, "all 4 administrations are given")
     third = replace(course, administrations=course.administrations[:3])
     tailored = modification_state(read_protocol("bordet-phase-3"), third, week(30))
     assert tailored.reason == "cycle 4 is tailored by absorbed dose, 4600 to 7400 MBq"
-    by_mass = modification_state(read_protocol("ac225-dotatate"), Course(), week(0))
+    by_mass = modification_state(read_protocol("ac225-dotatate"), Chronicle(), week(0))
     assert by_mass.activity_bq is None
     assert "states no dose modifications" in by_mass.warnings[-1]
 
 
 def test_before_the_first_administration_nothing_is_modified():
-    course = Course(administrations=(given(2),), labs=(platelets(0, 60), platelets(1, 160)))
+    course = Chronicle(administrations=(given(2),), labs=(platelets(0, 60), platelets(1, 160)))
     assert modification_state(LABEL, course, week(3)).state == "FULL"
 
 
 def test_times_tell_the_order_of_a_day():
     morning, noon = datetime(2026, 3, 2, 8), datetime(2026, 3, 2, 12)
     for first, second, warned in ((morning, noon, True), (noon, morning, False)):
-        course = Course(
-            administrations=(given(0), Administration(date=second, activity_bq=7.4e9)),
+        course = Chronicle(
+            administrations=(given(0), Given(date=second, activity_bq=7.4e9)),
             labs=(replace(platelets(8, 60), date=first),),
         )
         warnings = modification_state(LABEL, course, week(9)).warnings
@@ -343,10 +345,10 @@ def test_times_tell_the_order_of_a_day():
 
 def test_refusals():
     with pytest.raises(InputError, match="counted_from 'today'; expected last_administration or due_date"):
-        modification_state(LABEL, Course(), START, counted_from="today")
+        modification_state(LABEL, Chronicle(), START, counted_from="today")
     with pytest.raises(InputError, match="two administrations on 2026-01-05"):
-        modification_state(LABEL, Course(administrations=(given(0), given(0))), START)
+        modification_state(LABEL, Chronicle(administrations=(given(0), given(0))), START)
     with pytest.raises(InputError, match="expected more than 0"):
-        modification_state(LABEL, Course(administrations=(given(0, -1),)), START)
+        modification_state(LABEL, Chronicle(administrations=(given(0, -1),)), START)
     with pytest.raises(ProtocolError, match="no interval, so that no delay counts from a due date"):
-        modification_state(replace(LABEL, interval=None), Course(), START, counted_from="due_date")
+        modification_state(replace(LABEL, interval=None), Chronicle(), START, counted_from="due_date")

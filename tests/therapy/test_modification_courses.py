@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.chronicle import Administration, Course, Lab, findings_of
+from lutetia.therapy.chronicle import Chronicle, Given, Measured, findings_of
 from lutetia.therapy.facts import Fact
 from lutetia.therapy.modification import modification_state
 from lutetia.therapy.protocols import read_protocol
@@ -44,7 +44,7 @@ class RandomCourse(RuleBasedStateMachine):
     def begin(self, protocol, reading):
         self.protocol, self.reading = read_protocol(protocol), reading
         self.today = date(2026, 1, 5)
-        self.course = Course()
+        self.course = Chronicle()
         self.obeyed = True
         self.known = (None, None, None)
 
@@ -77,7 +77,7 @@ class RandomCourse(RuleBasedStateMachine):
             lower_limit=lower if limits else None,
             upper_limit=21 if limits and test == "bilirubin" else None,
         )
-        self.course = replace(self.course, labs=(*self.course.labs, Lab(date=self.today, result=result)))
+        self.course = replace(self.course, labs=(*self.course.labs, Measured(date=self.today, result=result)))
 
     @rule(data=st.data(), item=st.sampled_from(sorted(NOTES)))
     def note(self, data, item):
@@ -88,7 +88,7 @@ class RandomCourse(RuleBasedStateMachine):
         self.course = replace(self.course, facts={**self.course.facts, item: (*known, fact)})
 
     def give(self, activity_bq):
-        one = Administration(date=self.today, activity_bq=activity_bq)
+        one = Given(date=self.today, activity_bq=activity_bq)
         self.course = replace(self.course, administrations=(*self.course.administrations, one))
         self.today += timedelta(days=1)
 

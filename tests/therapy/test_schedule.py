@@ -8,7 +8,7 @@ import pytest
 
 from lutetia.errors import InputError, MissingDataError, ProtocolError
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.chronicle import Administration, Course, Lab, Timed, findings_of
+from lutetia.therapy.chronicle import Chronicle, Given, Measured, Timed, findings_of
 from lutetia.therapy.facts import Fact
 from lutetia.therapy.protocols import read_protocol
 from lutetia.therapy.schedule import (
@@ -24,7 +24,7 @@ from lutetia.therapy.schedule import (
 
 LABEL = read_protocol("us-label")
 START = date(2026, 1, 5)
-ONE = Course(administrations=(Administration(date=START, activity_bq=7.4e9),))
+ONE = Chronicle(administrations=(Given(date=START, activity_bq=7.4e9),))
 
 
 def after(days):
@@ -57,8 +57,8 @@ def test_both_readings_of_the_stop():
 
 
 def test_no_windows():
-    assert cycle_windows(LABEL, Course(), START) == ()
-    four = Course(administrations=tuple(Administration(date=after(56 * i), activity_bq=7.4e9) for i in range(4)))
+    assert cycle_windows(LABEL, Chronicle(), START) == ()
+    four = Chronicle(administrations=tuple(Given(date=after(56 * i), activity_bq=7.4e9) for i in range(4)))
     assert cycle_windows(LABEL, four, after(400)) == ()
     with pytest.raises(MissingDataError, match="states no interval between cycles"):
         cycle_windows(replace(LABEL, interval=None), ONE, START)
@@ -94,7 +94,7 @@ def test_washout_of_a_day_counts_to_its_end_and_the_unknown_stays_unknown():
 
 def lab(test, days, value, unit):
     when = after(days)
-    return Lab(
+    return Measured(
         date=when,
         result=LabResult(test=test, time=datetime(when.year, when.month, when.day), value=value, unit=unit),
     )
@@ -136,7 +136,7 @@ def test_before_each_and_after_the_course():
     # EU: within 2 to 4 weeks before each; due on day 56: 28 to 42, overdue until the administration
     (before,) = [one for one in plan(ONE, 30, "eu-smpc") if one.visit == "before cycle 2"]
     assert (before.opens, before.due, before.closes, before.status) == (after(28), after(42), after(56), "due")
-    four = Course(administrations=tuple(Administration(date=after(56 * i), activity_bq=7.4e9) for i in range(4)))
+    four = Chronicle(administrations=tuple(Given(date=after(56 * i), activity_bq=7.4e9) for i in range(4)))
     course = [one.due for one in plan(four, 168 + 100, "eu-smpc") if one.visit == "after the course"]
     # every 4 weeks for 3 months after the last (day 168)
     assert course[:3] == [after(168 + 28), after(168 + 56), after(168 + 84)]

@@ -82,6 +82,31 @@ def alike(name: str, known: Iterable[str]) -> str:
     return f"; is it {' or '.join(close)}?" if close else f"; there are {', '.join(names)}"
 
 
+@cache
+def _written() -> dict[tuple[str, str], tuple[str, str]]:
+    rows = _rows("written.csv")
+    return {(row["kind"], row["written"].casefold()): (row["item"], row["value"]) for row in rows}
+
+
+def item_of_words(kind: str, words: str) -> tuple[str, str] | None:
+    """The item, and of a choice its value, that words of a record stand for.
+
+    Parameters
+    ----------
+    kind : medication (its class), observation (its name), event (its term) or site (of the primary)
+    words : as written; capitals do not matter
+
+    Returns
+    -------
+    None for words that the table does not have, an empty item for those that no rule looks at.
+    """
+    plain = " ".join(words.split()).casefold()
+    known = _written().get((kind, plain))
+    if known is None and kind == "observation" and plain.replace(" ", "_") in items():
+        return plain.replace(" ", "_"), ""
+    return known
+
+
 def units_of(name: str) -> tuple[str, ...]:
     """Units in which an item can be given; ("",) for a number without unit."""
     return tuple(_factors()[item(name).quantity])

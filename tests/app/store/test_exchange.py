@@ -23,6 +23,7 @@ from lutetia.therapy.course import (
     Decision,
     Diagnosis,
     DoseRecord,
+    Enrolment,
     Event,
     Imaging,
     Lab,
@@ -81,12 +82,14 @@ findings = st.one_of(
     st.builds(Medication, name=words, start=days, drug_class=notes, dose=notes),
     st.builds(Lab, test=words, time=times, value=values, unit=units, lower_limit=st.none() | st.floats(0, 1),
               upper_limit=st.none() | st.floats(1, 2), comparator=st.sampled_from(["", "<", ">="]), method=notes),
-    st.builds(Observation, name=words, time=times, value=values, unit=units),
+    st.builds(Observation, name=words, time=days | times, value=values | st.booleans() | words, unit=units),
+    st.builds(Enrolment, date=days, protocol=words, version=notes),
     st.builds(Event, term=words, grade=st.integers(0, 5), ctcae_version=words, start=days, note=notes),
     st.builds(Imaging, time=times, modality=st.sampled_from(["NM", "PT", "CT"]), agent=notes, note=notes,
               uid_sha256=st.sampled_from(["", uid_hash("1.2")])),
-    st.builds(Decision, time=times, question=words, answer=words, who=words,
-              reasons=st.lists(notes, max_size=3).map(tuple)),
+    st.builds(Decision, time=times, question=words, answer=words, who=words, source=words,
+              action=st.sampled_from([None, "give", "reduce"]), cycle=st.none() | st.integers(1, 9),
+              activity_bq=st.none() | st.floats(0, 1e11), reasons=st.lists(notes, max_size=3).map(tuple)),
 )  # fmt: skip
 
 
@@ -173,7 +176,7 @@ def stored(store, patient, platelets):
     )  # fmt: skip
     records = [
         platelets(187, lower_limit=150, upper_limit=400, method="impedance"),
-        platelets(0.3, 5, comparator="<"),
+        platelets(30, 5, comparator="<"),
         Observation(name="ECOG", time=datetime(2026, 3, 2, 8), value=1),
         given,
         Imaging(time=datetime(2026, 3, 4, 10), modality="NM", agent="177Lu-DOTATATE", uid_sha256=uid_hash("1.2.3")),

@@ -1,7 +1,7 @@
 """The command ``grades``: toxicity grades of laboratory values, and how counts recovered."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -59,32 +59,54 @@ def grades_document(
 ) -> dict[str, Any]:
     """Grades as a JSON document; keys as in docs/reference/json.md."""
     from lutetia.response.laboratory.table import read_lab_table
+    from lutetia.response.toxicity import criteria
+
+    criteria(version)  # refuses a version that is not here before the table is read
+    found = read_lab_table(table, names=names, until=now, born=born)
+    start = None if baseline_before is None else datetime(*baseline_before.timetuple()[:3])
+    document = _results_document(found.results, version, start)
+    without = document.pop("without_baseline")
+    told = [f"{test}: no result before {baseline_before}, so no baseline." for test in without]
+    return {
+        "file": table.name,
+        **document,
+        "baseline_before": None if baseline_before is None else baseline_before.isoformat(),
+        "warnings": [*found.warnings, *told],
+    }
+
+
+def results_document(
+    results: Sequence["LabResult"], *, version: str, baseline_until: date | None
+) -> dict[str, Any]:
+    """Grades of results as ``grades_document`` has them; the last results up to the end of a day are the baseline."""
+    start = None if baseline_until is None else datetime.combine(baseline_until + timedelta(days=1), time.min)
+    document = _results_document(results, version, start)
+    without = document.pop("without_baseline")
+    told = [f"{test}: no result up to {baseline_until}, so no baseline." for test in without]
+    until = None if baseline_until is None else baseline_until.isoformat()
+    return {**document, "baseline_until": until, "warnings": told}
+
+
+def _results_document(results: Sequence["LabResult"], version: str, start: datetime | None) -> dict[str, Any]:
     from lutetia.response.toxicity import criteria, grade
 
     terms = criteria(version)
-    found = read_lab_table(table, names=names, until=now, born=born)
-    start = None if baseline_before is None else datetime(*baseline_before.timetuple()[:3])
-    baselines = _baselines(found.results, start)
-    warnings = list(found.warnings)
-    if start is not None:
-        without = sorted({r.test for r in found.results} - set(baselines))
-        warnings += [f"{test}: no result before {baseline_before}, so no baseline." for test in without]
+    baselines = _baselines(results, start)
+    without = [] if start is None else sorted({r.test for r in results} - set(baselines))
     graded = [
         grade(r, baseline=None if start is None or r.time < start else baselines.get(r.test), version=version)
-        for r in found.results
+        for r in results
     ]
     return {
-        "file": table.name,
         "version": terms[0].version,
         "source": terms[0].source,
-        "baseline_before": None if baseline_before is None else baseline_before.isoformat(),
         "baselines": [
             {"test": r.test, "date": _shown_time(r.time), "value": r.value, "unit": r.unit}
             for r in baselines.values()
         ],
         "grades": [_grade(one) for one in graded],
-        "nadirs": [] if start is None else _nadirs(found.results, baselines, start, version),
-        "warnings": warnings,
+        "nadirs": [] if start is None else _nadirs(results, baselines, start, version),
+        "without_baseline": without,
         "note": NOTE,
     }
 
@@ -192,6 +214,8 @@ def print_grades(document: dict[str, Any]) -> None:
             f"(day {row['after_d']:g}), recovery: {row['recovery']}{back}",
             highlight=False,
         )
+    for overdue in document.get("overdue", ()):
+        console.print(f"[yellow]overdue:[/yellow] {overdue}", highlight=False)
     told = [*document["warnings"], *(f"{r['test']}: {text}" for r in document["grades"] for text in r["warnings"])]
     for warning in dict.fromkeys(told):
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)

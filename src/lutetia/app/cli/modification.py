@@ -29,7 +29,7 @@ def modification(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """Whether a course goes on at full activity, is held, reduced or stopped, and why. Research use only."""
-    from lutetia.therapy.chronicle import read_course
+    from lutetia.therapy.chronicle import read_chronicle
     from lutetia.therapy.modification import modification_state
     from lutetia.therapy.protocols import read_protocol
 
@@ -37,7 +37,7 @@ def modification(
         today = datetime.now().date()
         when = today if as_of is None else parse_as_of(as_of)
         rules = read_protocol(protocol)
-        known = read_course(course, today=today)
+        known = read_chronicle(course, today=today)
         document = modification_document(modification_state(rules, known, when, counted_from=delay_from))
         (print_json if json else print_modification)(document)
 

@@ -14,7 +14,7 @@ from lutetia.errors import InputError, OutputError
 from lutetia.units import S_PER_MIN
 
 if TYPE_CHECKING:
-    from lutetia.therapy.chronicle import Course
+    from lutetia.therapy.chronicle import Chronicle
     from lutetia.therapy.protocols.model import Protocol
     from lutetia.therapy.schedule import CycleWindow, DayOrder, Entry, LabDue, WashoutDate
 
@@ -35,20 +35,21 @@ def schedule(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """When cycles, laboratory tests and the parts of the day are due, and what is overdue. Research use only."""
-    from lutetia.therapy.chronicle import read_course
+    from lutetia.therapy.chronicle import read_chronicle
     from lutetia.therapy.protocols import read_protocol
 
     with told_errors(as_json=json):
         today = datetime.now().date()
         when = today if as_of is None else parse_as_of(as_of)
-        rules, known = read_protocol(protocol), read_course(course, today=today)
-        document, entries = schedule_document(rules, known, when, _moment(start), agent_minutes)
+        rules, known = read_protocol(protocol), read_chronicle(course, today=today)
+        document, entries = schedule_document(rules, known, when, moment_of_start(start), agent_minutes)
         if ics is not None:
-            _write(ics, entries, key=hashlib.sha256(course.read_bytes()).hexdigest())
+            write_calendar(ics, entries, key=hashlib.sha256(course.read_bytes()).hexdigest())
         (print_json if json else print_schedule)(document)
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of_start(text: str | None) -> datetime | None:
+    """The local day and time of ``--start``; None without one."""
     if text is None:
         return None
     try:
@@ -60,7 +61,8 @@ def _moment(text: str | None) -> datetime | None:
     return when
 
 
-def _write(path: Path, entries: "list[Entry]", *, key: str) -> None:
+def write_calendar(path: Path, entries: "list[Entry]", *, key: str) -> None:
+    """Write entries as a calendar file that must not exist."""
     from lutetia import __version__
     from lutetia.therapy.schedule import calendar_text
 
@@ -74,7 +76,7 @@ def _write(path: Path, entries: "list[Entry]", *, key: str) -> None:
 
 def schedule_document(
     protocol: "Protocol",
-    course: "Course",
+    course: "Chronicle",
     as_of: date,
     start: datetime | None = None,
     agent_minutes: float | None = None,
@@ -148,7 +150,7 @@ def _plain(result: Any) -> dict[str, Any]:
     }
 
 
-def _days(protocol: "Protocol", course: "Course") -> list[dict[str, Any]]:
+def _days(protocol: "Protocol", course: "Chronicle") -> list[dict[str, Any]]:
     from lutetia.therapy.schedule import check_day
 
     cycles = sorted({one.cycle for one in course.given})

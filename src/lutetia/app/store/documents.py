@@ -1,7 +1,7 @@
 """Records as JSON, for the store, for files and for people: MBq, ISO dates, the fields' own names."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime
 from functools import cache
@@ -97,7 +97,7 @@ def _in(hint: Any, value: object, field: str, where: str) -> Any:
     if origin in (Union, UnionType):
         if value is None and NoneType in get_args(hint):
             return None
-        return _in(next(part for part in get_args(hint) if part is not NoneType), value, field, where)
+        return _one_of([part for part in get_args(hint) if part is not NoneType], value, field, where)
     if origin is tuple:
         return _list(get_args(hint)[0], value, field, where)
     if origin is Literal or hint in (str, bool):
@@ -107,6 +107,18 @@ def _in(hint: Any, value: object, field: str, where: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{where}{field}: expected a number.")
     return value * BQ_PER_MBQ if field.endswith("_MBq") else value
+
+
+def _one_of(parts: Sequence[Any], value: object, field: str, where: str) -> Any:
+    """A value that may be of several kinds: a day or a moment, a number or a word."""
+    if set(parts) == {date, datetime}:
+        exact = isinstance(value, datetime) or (isinstance(value, str) and len(value) > len("2026-03-02"))
+        return _date(datetime if exact else date, value, field, where)
+    if len(parts) == 1 or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return _in(parts[0], value, field, where)
+    if type(value) not in parts:
+        raise InputError(f"{where}{field}: expected a number, true, false or a text.")
+    return value
 
 
 def _list(part: Any, value: object, field: str, where: str) -> tuple[Any, ...]:

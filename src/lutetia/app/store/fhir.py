@@ -42,7 +42,9 @@ class _Course:
     def _reference(self, key: str) -> dict[str, str]:
         return {"reference": self._urn(key)}
 
-    def _at(self, when: datetime) -> str:
+    def _at(self, when: date) -> str:
+        if not isinstance(when, datetime):
+            return when.isoformat()
         return when.replace(tzinfo=self._zone).isoformat(timespec="seconds")
 
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -71,7 +73,7 @@ class _Course:
             case _:
                 return
 
-    def _measured(self, name: str, when: datetime) -> dict[str, Any]:
+    def _measured(self, name: str, when: date) -> dict[str, Any]:
         return {
             "resourceType": "Observation",
             "status": "final",
@@ -95,7 +97,12 @@ class _Course:
         return found
 
     def _observation(self, seen: Observation) -> dict[str, Any]:
-        return {**self._measured(seen.name, seen.time), "valueQuantity": _quantity(seen.value, seen.unit)}
+        found = self._measured(seen.name, seen.time)
+        if isinstance(seen.value, bool):
+            return {**found, "valueBoolean": seen.value}
+        if isinstance(seen.value, str):
+            return {**found, "valueString": seen.value}
+        return {**found, "valueQuantity": _quantity(seen.value, seen.unit)}
 
     def _dose(self, dose: DoseRecord, row: dict[str, Any]) -> dict[str, Any]:
         found = self._measured(f"mean absorbed dose, cycle {dose.cycle}", dose.time)
@@ -214,7 +221,9 @@ def _patient(patient: Patient) -> dict[str, Any]:
 
 
 def _quantity(value: float, unit: str) -> dict[str, Any]:
-    return {"value": value, "unit": unit or "1", "system": UCUM, "code": ucum_codes()[unit]}
+    code = ucum_codes().get(unit)
+    coded = {} if code is None else {"system": UCUM, "code": code}
+    return {"value": value, "unit": unit or "1", **coded}
 
 
 def _category(code: str, system: str) -> dict[str, Any]:

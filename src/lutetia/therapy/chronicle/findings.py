@@ -10,7 +10,7 @@ from importlib.resources import files
 from lutetia.response.laboratory.catalogue import find_test
 from lutetia.response.laboratory.result import in_unit
 from lutetia.response.toxicity import grade, versions
-from lutetia.therapy.chronicle.model import Course, Lab
+from lutetia.therapy.chronicle.model import Chronicle, Measured
 from lutetia.therapy.facts import Fact, Facts, check_facts, day, moment
 from lutetia.therapy.items import in_reference_unit, rounded
 
@@ -66,7 +66,7 @@ def _rows() -> dict[str, _Row]:
     }
 
 
-def findings_of(course: Course, ctcae_version: str) -> Findings:
+def findings_of(course: Chronicle, ctcae_version: str) -> Findings:
     """Facts of a course, and grades of its laboratory results.
 
     The rise of creatinine and the fall of creatinine clearance are relative to the last result up to the day of the
@@ -102,7 +102,7 @@ def findings_of(course: Course, ctcae_version: str) -> Findings:
     return Findings(facts=known, grades=grades, warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _fact(lab: Lab) -> Fact:
+def _fact(lab: Measured) -> Fact:
     result = in_unit(lab.result, find_test(lab.result.test).canonical_unit)
     return Fact(
         value=result.value,
@@ -131,7 +131,7 @@ def _changes(values: Sequence[Fact], start: date | None, sign: float) -> list[Fa
 
 
 def _grades(
-    labs: Sequence[Lab], start: date | None, version: str
+    labs: Sequence[Measured], start: date | None, version: str
 ) -> tuple[dict[str, tuple[GradeRange, ...]], list[str]]:
     graded = [(lab, row) for lab in labs if (row := _rows().get(lab.result.test)) is not None and row.graded_item]
     if graded and version not in versions():
@@ -162,6 +162,6 @@ def _grades(
     return {name: tuple(values) for name, values in found.items()}, warnings
 
 
-def _text(test: str, low: int, high: int, lab: Lab, reason: str) -> str:
+def _text(test: str, low: int, high: int, lab: Measured, reason: str) -> str:
     value = f"{test} {lab.result.value:g} {lab.result.unit} of {lab.date}"
     return f"{value}, grade {low}" if low == high else f"{value}, grade {low} to {high} ({reason.rstrip('.')})"

@@ -1,4 +1,4 @@
-"""A course as plain frozen data."""
+"""What the rules see of a course, as plain frozen data."""
 
 import math
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from lutetia.therapy.facts import Fact, birth_date, check_facts, day
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Administration:
-    """One administration: day, or day and local time, and what was given. [Bq]"""
+class Given:
+    """One administration: day, or day and local time, and what was given, None where nobody measured it. [Bq]"""
 
     date: date
-    activity_bq: float
+    activity_bq: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lab:
+class Measured:
     """A laboratory result and its date; ``date`` has no time where only the day is known."""
 
     date: date
@@ -37,7 +37,7 @@ class Timed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Course:
+class Chronicle:
     """What was given, measured and noted.
 
     Attributes
@@ -48,12 +48,12 @@ class Course:
     given : the days of cycles
     """
 
-    administrations: tuple[Administration, ...] = ()
-    labs: tuple[Lab, ...] = ()
+    administrations: tuple[Given, ...] = ()
+    labs: tuple[Measured, ...] = ()
     facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)
     given: tuple[Timed, ...] = ()
 
-    def until(self, as_of: date) -> tuple[Administration, ...]:
+    def until(self, as_of: date) -> tuple[Given, ...]:
         """Administrations up to a day or a moment, in order."""
         return tuple(
             sorted(
@@ -70,7 +70,7 @@ def is_after(when: date, reference: date) -> bool:
     return day(when) > day(reference)
 
 
-def check_course(course: Course) -> None:
+def check_chronicle(course: Chronicle) -> None:
     """Refuse a course that cannot be.
 
     Raises
@@ -83,7 +83,7 @@ def check_course(course: Course) -> None:
     born = birth_date(course.facts)
     days: set[date] = set()
     for one in course.administrations:
-        if not math.isfinite(one.activity_bq) or one.activity_bq <= 0:
+        if one.activity_bq is not None and not (math.isfinite(one.activity_bq) and one.activity_bq > 0):
             raise InputError(f"administration of {one.date}: {one.activity_bq:g} Bq; expected more than 0.")
         if day(one.date) in days:
             raise InputError(f"two administrations on {day(one.date)}; expected one a day.")

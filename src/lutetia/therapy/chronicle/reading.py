@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from lutetia.errors import InputError, LutetiaError
 from lutetia.response.laboratory.catalogue import TIMES_ULN
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.chronicle.model import Administration, Course, Lab, Timed, check_course
+from lutetia.therapy.chronicle.model import Chronicle, Given, Measured, Timed, check_chronicle
 from lutetia.therapy.documents import Document, Place, read_document
 from lutetia.therapy.facts import Fact, day, fault_of, moment
 from lutetia.therapy.items import alike, item, items
@@ -20,7 +20,7 @@ T = TypeVar("T")
 PARTS: Final = ("birth_date", "administrations", "labs", "medications", "events", "days")
 
 
-def read_course(path: Path, *, today: date | None = None) -> Course:
+def read_chronicle(path: Path, *, today: date | None = None) -> Chronicle:
     """The course of one patient.
 
     Parameters
@@ -43,7 +43,7 @@ def read_course(path: Path, *, today: date | None = None) -> Course:
             raise document.refusal((key,), f"unknown; expected {', '.join(PARTS)}.")
     course = _Reader(document, today).course()
     try:
-        check_course(course)
+        check_chronicle(course)
     except InputError as error:
         raise InputError(f"{document.file}: {error}") from error
     return course
@@ -58,13 +58,13 @@ class _Reader:
         born = document.content.get("birth_date")
         self.born = None if born is None else day(self.when(("birth_date",), born))
 
-    def course(self) -> Course:
+    def course(self) -> Chronicle:
         facts: dict[str, tuple[Fact, ...]] = {}
         if self.born is not None:
             facts["birth_date"] = (Fact(value=self.born, date=self.born),)
         for name, fact in (*self.each("medications", self.medication), *self.each("events", self.event)):
             facts[name] = (*facts.get(name, ()), fact)
-        return Course(
+        return Chronicle(
             administrations=self.each("administrations", self.administration),
             labs=self.each("labs", self.lab),
             facts=facts,
@@ -118,14 +118,14 @@ class _Reader:
             raise self.document.refusal(place, f"{value!r}; expected a number.")
         return float(value)
 
-    def administration(self, place: Place, entry: Any) -> Administration:
+    def administration(self, place: Place, entry: Any) -> Given:
         self.fields(place, entry, ("date", "activity_MBq"))
         activity = self.number((*place, "activity_MBq"), entry["activity_MBq"])
         if activity <= 0:
             raise self.document.refusal((*place, "activity_MBq"), f"{activity:g}; expected more than 0.")
-        return Administration(date=self.when((*place, "date"), entry["date"]), activity_bq=activity * BQ_PER_MBQ)
+        return Given(date=self.when((*place, "date"), entry["date"]), activity_bq=activity * BQ_PER_MBQ)
 
-    def lab(self, place: Place, entry: Any) -> Lab:
+    def lab(self, place: Place, entry: Any) -> Measured:
         self.fields(place, entry, ("test", "date", "value", "unit"), ("lower_limit", "upper_limit"))
         when = self.when((*place, "date"), entry["date"])
         numbers = {
@@ -146,7 +146,7 @@ class _Reader:
             raise self.document.refusal(place, str(error)) from error
         if result.unit == TIMES_ULN:
             raise self.document.refusal((*place, "unit"), "a multiple; expected the value with its upper_limit.")
-        return Lab(date=when, result=result)
+        return Measured(date=when, result=result)
 
     def medication(self, place: Place, entry: Any) -> tuple[str, Fact]:
         self.fields(place, entry, ("item", "date"))

@@ -4,6 +4,7 @@ from lutetia.therapy.course.doses import RegionDose, cumulative_doses
 from lutetia.therapy.course.findings import (
     Decision,
     Diagnosis,
+    Enrolment,
     Event,
     Lab,
     Medication,
@@ -30,6 +31,7 @@ __all__ = [
     "Decision",
     "Diagnosis",
     "DoseRecord",
+    "Enrolment",
     "Event",
     "Imaging",
     "Lab",

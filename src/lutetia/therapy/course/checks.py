@@ -130,6 +130,11 @@ class Fields:
             self.refuse(name, "has a time zone; expected local time without one.")
         return self._century(name, value)
 
+    def when(self, name: str) -> Self:
+        """A day, or a local date and time without zone."""
+        value = self._get(name)
+        return self.moment(name) if isinstance(value, datetime) else self.day(name)
+
     def _century(self, name: str, value: date) -> Self:
         if value.year < EARLIEST_YEAR:
             self.refuse(name, f"the year {value.year} cannot be.")

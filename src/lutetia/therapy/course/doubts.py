@@ -3,6 +3,7 @@
 from typing import Final
 
 from lutetia.therapy.course.ledger import Course
+from lutetia.therapy.items import item_of_words
 from lutetia.units import MBQ_PER_BQ
 
 ACTIVITY_AGREES: Final = 0.05
@@ -11,7 +12,18 @@ ACTIVITY_AGREES: Final = 0.05
 
 def doubts_of(course: Course) -> tuple[str, ...]:
     """Warnings of a course: activities that were not measured, doses that do not fit what was given."""
-    return (*_activities(course), *_doses(course))
+    return (*_activities(course), *_doses(course), *_words(course))
+
+
+def _words(course: Course) -> list[str]:
+    """Words that no rule knows: a slip of the pen, or something rules do not look at."""
+    drugs = {one.drug_class for one in course.medications if one.drug_class}
+    names = {one.name for one in course.observations}
+    unknown = [
+        *sorted(name for name in drugs if item_of_words("medication", name) is None),
+        *sorted(name for name in names if item_of_words("observation", name) is None),
+    ]
+    return [f"No rule looks at: {', '.join(unknown)}."] if unknown else []
 
 
 def _activities(course: Course) -> list[str]:

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal, get_args
 
+from lutetia.errors import InputError, MissingDataError
+from lutetia.response.laboratory.catalogue import find_test
+from lutetia.response.laboratory.result import LabResult
 from lutetia.therapy.course.checks import Fields
+from lutetia.therapy.facts import Fact, fault_of
+from lutetia.therapy.items import in_reference_unit, item, item_of_words
 
 Day = date
 """A calendar day; the name ``date`` is taken by fields below."""
 
 Sex = Literal["female", "male", "other", "unknown"]
 Comparator = Literal["", "<", "<=", ">", ">="]
+Action = Literal["give", "hold", "reduce", "omit", "stop"]
 Causality = Literal["unrelated", "unlikely", "possible", "probable", "definite"]
 _PSEUDONYM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -166,19 +172,62 @@ class Lab:
             .ordered("lower_limit", "upper_limit")
             .note("method")
         )
+        _check_against_table(self)
+
+
+def _check_against_table(lab: Lab) -> None:
+    """Refuse a unit or a number that a test of the table cannot have; other tests are taken as they are."""
+    try:
+        find_test(lab.test)
+    except MissingDataError:
+        return
+    try:
+        LabResult(
+            test=lab.test, time=lab.time, value=lab.value, unit=lab.unit,
+            lower_limit=lab.lower_limit, upper_limit=lab.upper_limit,
+        )  # fmt: skip
+    except InputError as error:
+        Fields(lab, "lab").refuse("value", str(error))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """A value of the ward: weight, height, blood pressure, ECOG, KPS."""
+    """Something of the ward that no other kind holds: weight, ECOG, differentiation, pregnant.
+
+    Attributes
+    ----------
+    name : of an item of the rules (``lutetia.therapy.items``) where a rule is to see it, else in free words
+    time : day, or day and local time
+    value : number that is not negative, yes or no, or a text
+    """
 
     name: str
-    time: datetime
-    value: float
+    time: Day | datetime
+    value: float | bool | str
     unit: str = ""
 
     def __post_init__(self) -> None:
-        Fields(self, "observation").text("name").moment("time").number("value", least=0).unit("unit")
+        fields = Fields(self, "observation").text("name").when("time").note("unit")
+        known = item_of_words("observation", self.name)
+        if known is not None:
+            _check_against_item(known[0], self)
+        elif isinstance(self.value, str):
+            fields.text("value").unit("unit")
+        elif not isinstance(self.value, bool):
+            fields.number("value", least=0).unit("unit")
+
+
+def _check_against_item(name: str, seen: Observation) -> None:
+    """Refuse a unit or a value that an item of the rules cannot have."""
+    fields = Fields(seen, "observation")
+    if item(name).kind == "number":
+        try:
+            in_reference_unit(name, 1.0, seen.unit)
+        except InputError as error:
+            fields.refuse("unit", str(error))
+    fault = fault_of(name, Fact(value=seen.value, unit=seen.unit, date=seen.time), None)
+    if fault:
+        fields.refuse("value", fault)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,17 +257,42 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Enrolment:
+    """The protocol that is followed from a day on, by its id and version."""
+
+    date: Day
+    protocol: str
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        Fields(self, "enrolment").day("date").text("protocol").note("version")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A question that was answered, by which rule of which source, why, and by whom."""
+    """A question that was answered, by which rule of which source, why, and by whom.
+
+    Attributes
+    ----------
+    source : what the answer rests on: protocol, label, guideline, minutes of a board; a decision without is refused
+    rule : of the source
+    action, cycle, activity_bq : of a decision on a cycle. [Bq]
+    """
 
     time: datetime
     question: str
     answer: str
     who: str
+    source: str
     rule: str = ""
-    source: str = ""
     reasons: tuple[str, ...] = ()
+    action: Action | None = None
+    cycle: int | None = None
+    activity_bq: float | None = None
 
     def __post_init__(self) -> None:
-        fields = Fields(self, "decision").moment("time").text("question", "answer", "who")
-        fields.note("rule", "source").notes("reasons")
+        fields = Fields(self, "decision").moment("time").text("question", "answer", "who", "source")
+        fields.note("rule").notes("reasons").choice("action", get_args(Action), optional=True)
+        fields.whole("cycle", least=1, most=999, optional=True).activity("activity_bq")
+        if self.action in ("hold", "omit", "stop") and self.activity_bq:
+            fields.refuse("activity_bq", f"given beside the action {self.action}; expected none.")

@@ -10,6 +10,7 @@ from lutetia.therapy.course.consistency import check_course
 from lutetia.therapy.course.findings import (
     Decision,
     Diagnosis,
+    Enrolment,
     Event,
     Lab,
     Medication,
@@ -31,6 +32,7 @@ Record = (
     | Imaging
     | DoseRecord
     | Event
+    | Enrolment
     | Decision
 )
 
@@ -45,6 +47,7 @@ KINDS: Final[dict[str, tuple[str, type[Record]]]] = {
     "imaging": ("imaging", Imaging),
     "dose": ("doses", DoseRecord),
     "event": ("events", Event),
+    "enrolment": ("enrolments", Enrolment),
     "decision": ("decisions", Decision),
 }
 """Kind of a record -> where a course holds it, and its class."""
@@ -100,6 +103,7 @@ class Course:
     imaging: tuple[Imaging, ...] = ()
     doses: tuple[DoseRecord, ...] = ()
     events: tuple[Event, ...] = ()
+    enrolments: tuple[Enrolment, ...] = ()
     decisions: tuple[Decision, ...] = ()
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutetia.therapy.chronicle.model import Administration
+from lutetia.therapy.chronicle.model import Given
 from lutetia.therapy.items import rounded
 from lutetia.therapy.modification.model import State
 from lutetia.therapy.protocols.model import Modification, Protocol
@@ -27,7 +27,7 @@ class Verdict:
     at_reduced: bool
 
 
-def cycles_left(protocol: Protocol, given: Sequence[Administration]) -> int | None:
+def cycles_left(protocol: Protocol, given: Sequence[Given]) -> int | None:
     """Administrations that the protocol still allows, None where it states no number."""
     most = protocol.cycles.at_most if protocol.cycles.at_most is not None else protocol.cycles.planned
     return None if most is None else max(most - len(given), 0)
@@ -37,7 +37,7 @@ def allowed_activity(
     protocol: Protocol,
     *,
     state: State,
-    given: Sequence[Administration],
+    given: Sequence[Given],
     reduced_by: Sequence[Modification],
     full_bq: float | None,
     held_by: Sequence[str],
@@ -85,10 +85,13 @@ def _full(protocol: Protocol, cycle: int, full_bq: float | None) -> Allowed:
     return Allowed(activity_bq=None, reason=f"full activity; it is no fixed one ({protocol.activity.basis})")
 
 
-def _within_sum(protocol: Protocol, given: Sequence[Administration], allowed: Allowed) -> Allowed:
+def _within_sum(protocol: Protocol, given: Sequence[Given], allowed: Allowed) -> Allowed:
     if protocol.cumulative is None or allowed.activity_bq is None:
         return allowed
-    total = sum(one.activity_bq for one in given) + allowed.activity_bq
+    known = [one.activity_bq for one in given if one.activity_bq is not None]
+    if len(known) < len(given):
+        return Allowed(activity_bq=None, reason="an activity that was given is not known, so that its sum is not")
+    total = sum(known) + allowed.activity_bq
     if rounded(total) <= rounded(protocol.cumulative.at_most_bq):
         return allowed
     most = f"{protocol.cumulative.at_most_bq * MBQ_PER_BQ:g} MBq"
@@ -98,7 +101,7 @@ def _within_sum(protocol: Protocol, given: Sequence[Administration], allowed: Al
 def judged_activity(
     protocol: Protocol,
     state: State,
-    one: Administration,
+    one: Given,
     allowed: Allowed,
     reduced_by: Sequence[Modification],
 ) -> Verdict:
@@ -107,10 +110,14 @@ def judged_activity(
     Without a stated tolerance a difference is told but not judged, except that what lies nearer to another level of the
     protocol is a departure.
     """
+    if one.activity_bq is None:
+        unknown = f"{one.date}: the activity given is not known"
+        return Verdict(expected=allowed.reason, warning=f"{unknown}, and is not judged.", at_reduced=False)
     told = f"{one.date}: {one.activity_bq * MBQ_PER_BQ:g} MBq given"
     levels = {rule.resume_bq for rule in protocol.modifications if rule.resume_bq is not None}
     levels |= {protocol.activity.activity_bq} if protocol.activity.activity_bq is not None else set()
-    nearest = min(levels, key=lambda level: abs(level - one.activity_bq), default=None)
+    given_bq = one.activity_bq
+    nearest = min(levels, key=lambda level: abs(level - given_bq), default=None)
     at_reduced = state == "REDUCED" and nearest in {rule.resume_bq for rule in reduced_by}
     if allowed.activity_bq is None:
         forbidden = state in ("HELD", "STOPPED") or not allowed.reason.startswith(("full", "cycle"))

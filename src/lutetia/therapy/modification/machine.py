@@ -8,7 +8,7 @@ from typing import get_args
 
 from lutetia.errors import InputError, ProtocolError
 from lutetia.therapy.chronicle.findings import Findings, findings_of
-from lutetia.therapy.chronicle.model import Administration, Course, check_course, is_after
+from lutetia.therapy.chronicle.model import Chronicle, Given, check_chronicle, is_after
 from lutetia.therapy.facts import day, moment
 from lutetia.therapy.modification.activity import Allowed, allowed_activity, cycles_left, judged_activity
 from lutetia.therapy.modification.judging import Finding, find
@@ -19,7 +19,7 @@ from lutetia.units import MBQ_PER_BQ
 
 
 def modification_state(
-    protocol: Protocol, course: Course, as_of: date, *, counted_from: CountedFrom | None = None
+    protocol: Protocol, course: Chronicle, as_of: date, *, counted_from: CountedFrom | None = None
 ) -> CourseState:
     """State of a course on a day by the dose modifications of a protocol.
 
@@ -43,7 +43,7 @@ def modification_state(
     ProtocolError
         A delay to be counted from the due date in a protocol without interval.
     """
-    check_course(course)
+    check_chronicle(course)
     reading = counted_from or (protocol.delay.counted_from if protocol.delay else None)
     if reading is not None and reading not in get_args(CountedFrom):
         raise InputError(f"counted_from {reading!r}; expected {' or '.join(get_args(CountedFrom))}.")
@@ -66,9 +66,7 @@ class _Learnt:
     first_day: bool
 
 
-def _entries(
-    protocol: Protocol, course: Course, findings: Findings, as_of: date
-) -> Iterator[_Learnt | Administration]:
+def _entries(protocol: Protocol, course: Chronicle, findings: Findings, as_of: date) -> Iterator[_Learnt | Given]:
     """What happens from the first administration on, in order."""
     given = course.until(as_of)
     if not given:
@@ -83,7 +81,7 @@ def _entries(
         for when in findings.dates(name):
             if not is_after(when, as_of) and (is_after(when, first) or day(when) == day(first)):
                 learnt.setdefault(when, set()).add(name)
-    everything: list[_Learnt | Administration] = [
+    everything: list[_Learnt | Given] = [
         *(
             _Learnt(date=when, names=frozenset(names), first_day=not is_after(when, first))
             for when, names in learnt.items()
@@ -100,7 +98,7 @@ def _entries(
         yield from sorted(
             entries,
             key=lambda entry: (
-                (isinstance(entry, Administration) and late) or (isinstance(entry, _Learnt) and early),
+                (isinstance(entry, Given) and late) or (isinstance(entry, _Learnt) and early),
                 moment(entry.date),
             ),
         )
@@ -115,7 +113,7 @@ class _Machine:
         self.reading = reading
         self.state: State = "FULL"
         self.full_bq: float | None = None
-        self.given: list[Administration] = []
+        self.given: list[Given] = []
         self.held: dict[str, date] = {}
         self.reduced_by: dict[str, Modification] = {}
         self.resumed_after: dict[str, int] = {}
@@ -125,9 +123,9 @@ class _Machine:
         self.steps: list[Step] = []
         self.warnings: list[str] = list(findings.warnings)
 
-    def take(self, entry: _Learnt | Administration) -> None:
+    def take(self, entry: _Learnt | Given) -> None:
         self.wait_until(day(entry.date))
-        if isinstance(entry, Administration):
+        if isinstance(entry, Given):
             self.administer(entry)
         else:
             self.learn(entry)
@@ -253,14 +251,15 @@ class _Machine:
             undecided=tuple(self.undecided),
         )
 
-    def administer(self, one: Administration) -> None:
+    def administer(self, one: Given) -> None:
         allowed = self.allowed()
         verdict = judged_activity(self.protocol, self.state, one, allowed, tuple(self.reduced_by.values()))
         if verdict.warning:
             same_day = any(day(step.date) == day(one.date) and step.before != step.after for step in self.steps)
             order = " What was noted on that day may be later; give the time of each." if same_day else ""
             self.warnings.append(verdict.warning + order)
-        finding = Finding(truth=None, found=f"{one.activity_bq * MBQ_PER_BQ:g} MBq", missing=())
+        found = None if one.activity_bq is None else f"{one.activity_bq * MBQ_PER_BQ:g} MBq"
+        finding = Finding(truth=None, found=found, missing=())
         what = f"administration {len(self.given) + 1}"
         self.step(
             one.date, "administration", self.state, what, finding, verdict.expected, self.protocol.activity.origin

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from lutetia.therapy.chronicle.findings import Findings
-from lutetia.therapy.chronicle.model import Course
+from lutetia.therapy.chronicle.model import Chronicle
 from lutetia.therapy.facts import day
 from lutetia.therapy.modification.activity import cycles_left
 from lutetia.therapy.protocols.model import LabVisit, Protocol
@@ -48,7 +48,7 @@ class _Slot:
     closes: date
 
 
-def lab_plan(protocol: Protocol, course: Course, findings: Findings, as_of: date) -> tuple[LabDue, ...]:
+def lab_plan(protocol: Protocol, course: Chronicle, findings: Findings, as_of: date) -> tuple[LabDue, ...]:
     """Laboratory visits up to a day, and of every rule the next one after it.
 
     Protocols state no tolerance of repeated visits; a result counts for the nearest. A rule before an administration
@@ -95,7 +95,7 @@ def _judged(rule: LabVisit, slot: _Slot, findings: Findings, today: date) -> Lab
     )
 
 
-def _slots(rule: LabVisit, protocol: Protocol, course: Course, today: date) -> Iterator[_Slot]:
+def _slots(rule: LabVisit, protocol: Protocol, course: Chronicle, today: date) -> Iterator[_Slot]:
     given = [day(one.date) for one in course.until(today)]
     left = cycles_left(protocol, course.until(today))
     if rule.relative_to == "before_each":

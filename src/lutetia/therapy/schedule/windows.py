@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from lutetia.errors import MissingDataError
-from lutetia.therapy.chronicle.model import Course
+from lutetia.therapy.chronicle.model import Chronicle
 from lutetia.therapy.facts import day
 from lutetia.therapy.modification.activity import cycles_left
 from lutetia.therapy.protocols.model import Protocol, Washout
@@ -66,7 +66,7 @@ class WashoutDate:
     verified: bool
 
 
-def cycle_windows(protocol: Protocol, course: Course, as_of: date) -> tuple[CycleWindow, ...]:
+def cycle_windows(protocol: Protocol, course: Chronicle, as_of: date) -> tuple[CycleWindow, ...]:
     """Windows of the cycles that are left; each beyond the next is counted from the due day of the one before.
 
     Raises
@@ -114,7 +114,7 @@ def _plus(start: date, days: int | None) -> date | None:
     return None if days is None else start + timedelta(days=days)
 
 
-def washout_dates(protocol: Protocol, course: Course, as_of: date) -> tuple[WashoutDate, ...]:
+def washout_dates(protocol: Protocol, course: Chronicle, as_of: date) -> tuple[WashoutDate, ...]:
     """Earliest date of the next administration by each rule of washout that applies to it."""
     first = not course.until(as_of)
     known = Known(facts=course.facts, as_of=as_of)

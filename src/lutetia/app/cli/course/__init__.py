@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
+from lutetia.app.cli.course import questions
 
 if TYPE_CHECKING:
     from lutetia.app.store.courses import CourseStore
@@ -67,6 +68,10 @@ def _say(text: str, document: dict[str, Any], *, json: bool) -> None:
 @course.callback()
 def _root() -> None:
     """The course of one patient: findings, labs, cycles, doses, events and decisions. Research use only."""
+
+
+for _question in (questions.eligibility, questions.labs, questions.modification, questions.schedule):
+    course.command()(_question)
 
 
 @course.command()

@@ -59,7 +59,8 @@ def _value(hint: Any, text: str, field: str) -> Any:
         parts = get_args(hint)
         if not text and NoneType in parts:
             return None
-        return _value(next(part for part in parts if part is not NoneType), text, field)
+        known = [part for part in parts if part is not NoneType]
+        return _value(known[0], text, field) if len(known) == 1 or date in known else _any(text)
     if get_origin(hint) is tuple:
         return _list(text, field)
     if hint is bool:
@@ -73,6 +74,16 @@ def _value(hint: Any, text: str, field: str) -> Any:
     except ValueError:
         what = "a whole number" if hint is int else "a number with a decimal point"
         raise InputError(f"{field}: expected {what}.") from None
+
+
+def _any(text: str) -> float | bool | str:
+    """A number, yes or no, or the text."""
+    if text.lower() in _YES_NO:
+        return _YES_NO[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _list(text: str, field: str) -> list[Any]:

@@ -13,6 +13,7 @@ from lutetia.therapy.course import (
     Decision,
     Diagnosis,
     DoseRecord,
+    Enrolment,
     Event,
     Imaging,
     Lab,
@@ -65,6 +66,7 @@ def show_document(stored: StoredCourse, as_of: date | None) -> dict[str, Any]:
             }
             for dose in cumulative_doses(course)
         ],
+        "enrolments": [document_of(enrolment) for enrolment in course.enrolments],
         "decisions": [document_of(decision) for decision in course.decisions],
         "warnings": list(doubts_of(course)),
     }
@@ -143,7 +145,7 @@ def sentence(record: Record) -> str:
             return _finding(record)
 
 
-def _finding(record: Diagnosis | SstrRead | RiskFactor | Imaging | Decision) -> str:
+def _finding(record: Diagnosis | SstrRead | RiskFactor | Imaging | Enrolment | Decision) -> str:
     match record:
         case Diagnosis():
             ki67 = "" if record.ki67_percent is None else f"Ki-67 {record.ki67_percent:g} %"
@@ -155,6 +157,8 @@ def _finding(record: Diagnosis | SstrRead | RiskFactor | Imaging | Decision) -> 
             return f"{record.name}: {'yes' if record.present else 'no'}"
         case Imaging():
             return " ".join(part for part in (record.modality, record.agent, record.note) if part)
+        case Enrolment():
+            return f"follows {record.protocol} {record.version}".rstrip()
         case Decision():
             rule = f" ({record.rule})" if record.rule else ""
             return f"{record.question} {record.answer}{rule}, {record.who}"
@@ -162,10 +166,16 @@ def _finding(record: Diagnosis | SstrRead | RiskFactor | Imaging | Decision) -> 
 
 def _measured(record: Lab | Observation) -> str:
     if isinstance(record, Observation):
-        return f"{record.name} {record.value:g} {record.unit}".rstrip()
+        return f"{record.name} {_value(record.value)} {record.unit}".rstrip()
     flag = flag_of(record)
     shown = f"{record.test} {record.comparator}{record.value:g} {record.unit}".rstrip()
     return f"{shown}, {flag}" if flag in ("low", "high") else shown
+
+
+def _value(value: float | bool | str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _given(record: Administration) -> str:
@@ -199,6 +209,8 @@ def print_show(document: dict[str, Any]) -> None:
     seen = f", as of {document['as_of']}" if document["as_of"] else ""
     born_text = f", born {born}" if born else ""
     console.print(f"{document['pseudonym']}: {patient['sex']}{born_text}; version {document['version']}{seen}")
+    for followed in document["enrolments"]:
+        console.print(f"Follows {followed['protocol']} {followed.get('version', '')} since {followed['date']}")
     for found in document["diagnoses"]:
         console.print(f"Diagnosis of {found['date']}: {found['histology']}")
     _table(console, "Cycles", ("cycle", "date", "agent", "given / MBq"), [
@@ -207,7 +219,7 @@ def print_show(document: dict[str, Any]) -> None:
     for agent, mbq in document["activity_MBq"].items():
         console.print(f"{agent}, all cycles: {_number(mbq)} MBq")
     _table(console, "Last values", ("test", "time", "value", "unit", ""), [
-        (v.get("test") or v["name"], v["time"].replace("T", " ")[:16], f"{v.get('comparator', '')}{v['value']:g}",
+        (v.get("test") or v["name"], v["time"].replace("T", " ")[:16], f"{v.get('comparator', '')}{_value(v['value'])}",
          v.get("unit", ""), v.get("flag") or "") for v in (*document["labs"], *document["observations"])
     ])  # fmt: skip
     _table(console, "Absorbed doses; ± is k=1", ("region", "Gy", "cycles missing"), [
