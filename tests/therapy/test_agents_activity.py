@@ -163,7 +163,9 @@ def checks(agent, hours, purity=None):
 def test_checks_of_a_preparation():
     assert checks("ac225-dotatate", 5, 0.95) == [True, None]  # the limit of purity was set up to 3 h
     assert checks("ac225-dotatate", 3, 0.95) == [True, True]
-    assert checks("ac225-dotatate", 6, 0.85) == [False, False]
+    # stable for at least 5 h says nothing of 6 h; a shelf life of 24 h is a limit
+    assert checks("ac225-dotatate", 6, 0.85) == [None, False]
+    assert checks("tb161-dotatoc", 24.1, 0.95) == [False, True]
     assert checks("tb161-dotatoc", 24, 0.95) == [True, True]
     assert checks("tb161-dotatoc", 1, 0.949) == [True, False]
     assert checks("tb161-dotatoc", 1) == [True, None]

@@ -81,11 +81,16 @@ def _age(agent: Agent, prepared: datetime, age_s: float) -> Check:
     except MissingDataError as reason:
         return Check(what="age", passed=None, found=found, expected=str(reason), source="", verified=False)
     statement = usable.statement
+    hours, limit = f"{statement.duration_s * H_PER_S:g} h", statement.setting == "shelf life"
+    # a shelf life is a limit; a stability that was shown says nothing of later times
+    late = False if limit else None
     return Check(
         what="age",
-        passed=age_s <= statement.duration_s,
+        passed=True if age_s <= statement.duration_s else late,
         found=found,
-        expected=f"at most {statement.duration_s * H_PER_S:g} h ({statement.setting})",
+        expected=f"at most {hours} (shelf life)"
+        if limit
+        else f"stable for {hours} {statement.setting}, no more is known",
         source=statement.origin.source,
         verified=statement.origin.verified,
     )
