@@ -199,6 +199,21 @@ def test_a_value_with_a_factor_of_five_inside_is_not_an_absorbed_dose():
     assert absorbed_dose_gy_per_mbq(kidneys, alpha_share=share) == pytest.approx(8.1e-3 / (1 + 4 * share))
 
 
+@pytest.mark.parametrize(
+    ("parent", "days", "alpha", "electrons"),
+    [  # MeV per decay of the parent with all daughters: alpha + recoil, and electrons; 211At without 207Bi
+        ("Ac-225", 300, 27.481 + 0.513, 0.690),
+        ("Pb-212", 30, 7.802 + 0.150, 0.901),
+        ("Ra-223", 300, 26.377 + 0.496, 1.043),
+        ("At-211", 5, 6.784 + 0.131, 0.006),
+        ("Lu-177", 30, 0.0, 0.1479),
+    ],
+)
+def test_share_of_alpha_particles_at_equilibrium(parent, days, alpha, electrons):
+    share = alpha_share_at_equilibrium(parent, horizon_s=days * S_PER_DAY)
+    assert share == pytest.approx(alpha / (alpha + electrons), abs=2e-4)
+
+
 def test_a_coefficient_is_weighted_once():
     absorbed = Absorbed(gy_per_mbq=2e-3)
     once = weighted(absorbed, rbe=5, alpha_share=0.9)

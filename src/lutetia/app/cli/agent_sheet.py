@@ -40,9 +40,10 @@ def print_doses(document: dict[str, Any]) -> None:
 def print_agent(document: dict[str, Any]) -> None:
     """Show one agent as a sheet; what was not compared with its source has an asterisk."""
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console()
-    console.print(f"[bold]{document['name']}[/bold] ({document['id']})", highlight=False)
+    console.print(f"[bold]{escape(document['name'])}[/bold] ({document['id']})", highlight=False)
     _print_table("", [], [list(row) for row in sheet_rows(document)])
     if "prescription" in document:
         _print_prescription(document["prescription"])
@@ -56,6 +57,7 @@ def print_agent(document: dict[str, Any]) -> None:
 
 def _print_prescription(found: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console()
     activity = "no number" if found["activity_MBq"] is None else f"{found['activity_MBq']:.4g} MBq"
@@ -63,10 +65,10 @@ def _print_prescription(found: dict[str, Any]) -> None:
     if found["left_MBq"] is not None:
         text += f"; {found['left_MBq']:.4g} MBq left of the sum"
         text += "" if found["cycles_left"] is None else f", {found['cycles_left']:.1f} cycles"
-    console.print(f"{text} ({found['source']})", highlight=False)
+    console.print(f"{text} ({escape(found['source'])})", highlight=False)
     for finding in found["findings"]:
-        where = f"{finding['rule']}{_star(finding)}, {finding['source']}"
-        console.print(f"[yellow]warning:[/yellow] {finding['message']} ({where})", highlight=False)
+        told = f"{finding['message']} ({finding['rule']}{_star(finding)}, {finding['source']})"
+        console.print(f"[yellow]warning:[/yellow] {escape(told)}", highlight=False)
 
 
 def sheet_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
@@ -156,6 +158,7 @@ def _star(entry: dict[str, Any]) -> str:
 
 def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     if columns:
@@ -167,7 +170,8 @@ def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        # [177Lu]... is a name here, and no style
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 

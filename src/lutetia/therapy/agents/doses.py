@@ -16,7 +16,15 @@ from lutetia.physics.nuclides import decays_of_chain, nuclide
 from lutetia.response.bed import rbe_weighted_dose
 from lutetia.therapy.agents.tables import is_verified, number, rows
 
-GY_PER_MBQ = {"mGy/MBq": 1e-3, "Gy/GBq": 1e-3, "Gy/MBq": 1.0, "Sv/GBq": 1e-3, "mSv/MBq": 1e-3, "Sv/MBq": 1.0}
+GY_PER_MBQ = {
+    "mGy/MBq": 1e-3,
+    "Gy/GBq": 1e-3,
+    "Gy/MBq": 1.0,
+    "Gy/29.6GBq": 1.0 / 29600.0,
+    "mSv/MBq": 1e-3,
+    "Sv/GBq": 1e-3,
+    "Sv/MBq": 1.0,
+}
 """What one printed unit is in Gy/MBq (or, weighted, in Gy times its factor per MBq)."""
 
 
