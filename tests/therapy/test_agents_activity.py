@@ -18,8 +18,9 @@ from lutetia.therapy.agents.doses import (
     total_gy_per_mbq,
     weighted,
 )
-from lutetia.therapy.agents.prescription import Given, prescribed_activity
+from lutetia.therapy.agents.prescription import Given, given_in, prescribed_activity
 from lutetia.therapy.agents.quality import check_preparation, usable_until
+from lutetia.therapy.course import Course
 from lutetia.units import S_PER_DAY
 
 DAY = date(2026, 1, 5)
@@ -143,6 +144,23 @@ def test_prescriptions_that_cannot_be():
         prescribe("ac225-dotatate", "ac225-dotatate", mass_kg=70, given=[7e6], when=DAY)
     with pytest.raises(InputError, match="expected more than 0"):
         prescribe("ac225-dotatate", "ac225-dotatate", mass_kg=70, given=[0.0])
+
+
+def test_what_a_course_says_was_given(patient, cycle):
+    agent = read_agent("ac225-dotatoc")
+    # 177Lu-DOTATATE before 19 MBq of 225Ac-DOTATOC: each agent has its own sum
+    actinium = {"agent": "225Ac-DOTATOC", "nuclide": "Ac-225", "residual_activity_bq": 0.0}
+    course = Course(
+        patient=patient,
+        administrations=(cycle(1), cycle(2, **actinium, measured_activity_bq=19e6)),
+    )
+    (given,) = given_in(course, agent)
+    # half an hour from measurement to start, half-life 10.0 d
+    assert given == Given(when=date(2026, 4, 1), activity_bq=pytest.approx(19e6 * 2 ** (-0.5 / 240)))
+    unknown = dict.fromkeys(("measured_activity_bq", "measured_at", "residual_activity_bq", "residual_measured_at"))
+    unmeasured = Course(patient=patient, administrations=(cycle(1, **{**actinium, **unknown}),))
+    with pytest.raises(MissingDataError, match="Cycle 1 of 225Ac-DOTATOC: its activity was not measured"):
+        given_in(unmeasured, agent)
 
 
 def test_usable_for_as_long_as_it_was_shown():

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from lutetia.errors import InputError
+from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.bounds import bounds_of
 from lutetia.therapy.agents.model import Agent, Regimen, Tolerance
+from lutetia.therapy.course import Course
 from lutetia.therapy.rules.conditions import Span
 from lutetia.units import MBQ_PER_BQ
 
@@ -64,6 +65,26 @@ class Prescription:
     cycles_left_by_number: int | None
     due: date | None
     findings: tuple[Finding, ...]
+
+
+def given_in(course: Course, agent: Agent) -> tuple[Given, ...]:
+    """Administrations of an agent in a patient's course, by any of its names, with net activities.
+
+    Without a measured residual an activity is an upper bound.
+
+    Raises
+    ------
+    MissingDataError
+        The activity of a cycle was not measured.
+    """
+    names = {name.casefold() for name in (agent.id, agent.name, *agent.other_names)}
+    found = []
+    for administration, net in zip(course.administrations, course.net_activities(), strict=True):
+        if administration.agent.casefold() in names:
+            if net.activity_bq is None:
+                raise MissingDataError(f"Cycle {net.cycle} of {agent.name}: its activity was not measured.")
+            found.append(Given(when=administration.start.date(), activity_bq=net.activity_bq))
+    return tuple(found)
 
 
 def prescribed_activity(
