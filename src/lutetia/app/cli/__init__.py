@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from lutetia.app.cli.agents import agents
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
@@ -244,6 +245,7 @@ application.command()(grades)
 application.command()(discharge)
 application.command()(eligibility)
 application.command()(protocols)
+application.command()(agents)
 application.command()(plan)
 application.command()(modification)
 application.command()(schedule)
