@@ -1,6 +1,6 @@
 """From images of the imaging nuclide to doses and activity of the therapeutic one, as a list of steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from lutetia.kinetics.population.model import PopulationModel, kind_of_region
 from lutetia.kinetics.population.shipped import shipped_population
 from lutetia.physics.anatomy import Sex
 from lutetia.physics.nuclides import decays_of_chain, nuclide
+from lutetia.therapy.activity.course import organ_of
 
 Progress = Callable[[str, float], None]
 
@@ -99,7 +100,7 @@ def predict(wanted: Wanted, *, progress: Progress = lambda _text, _share: None) 
     study = read_study(wanted.source, imaging=pair.imaging, beside=wanted.beside, progress=progress)
     therapy = nuclide(pair.therapy)
     horizon_s = HALF_LIVES * therapy.half_life_s if wanted.horizon_s is None else wanted.horizon_s
-    curves, told = _curves(wanted, pair, study, horizon_s)
+    curves, told = _curves(wanted, pair, study, horizon_s, {rows[0].region for rows in limits})
     doses, more = chain_doses(
         {name: curve.time_integrated_activity_s for name, curve in curves.items()}, therapy=therapy.name,
         horizon_s=horizon_s, kinds=study.kinds, masses=study.masses, sex=wanted.sex or "male",
@@ -124,15 +125,15 @@ def predict(wanted: Wanted, *, progress: Progress = lambda _text, _share: None) 
 
 
 def _curves(
-    wanted: Wanted, pair: Pair, study: ImagingStudy, horizon_s: float
+    wanted: Wanted, pair: Pair, study: ImagingStudy, horizon_s: float, needed: Set[str]
 ) -> tuple[dict[str, PredictedCurve], list[str]]:
-    """The predicted curve of every region that has an uptake ratio."""
+    """The predicted curve of every region that has an uptake ratio; what cannot be predicted must not be ``needed``."""
     _require_regions(wanted, study)
     chosen = None if wanted.population is None else read_population(wanted.population)
     imaging, therapy = nuclide(pair.imaging), nuclide(pair.therapy)
     found: dict[str, PredictedCurve] = {}
     told = []
-    unfitted: FitError | None = None
+    unfitted: FitError | MissingDataError | None = None
     for curve in study.curves:
         name, kind = curve.region, study.kinds[curve.region]
         ratio = uptake_ratio(pair, name, kind=kind, agent=study.agent, given=wanted.ratios)
@@ -141,16 +142,18 @@ def _curves(
                 f"{name} was left out: no uptake ratio of {pair.name} is known for it (--uptake-ratio {name}=...)."
             )
             continue
-        population = _population(wanted, chosen, study, name, therapy.decay_constant_per_s)
         try:
+            population = _population(wanted, chosen, study, name, therapy.decay_constant_per_s)
             found[name] = predict_curve(
                 curve, imaging_per_s=imaging.decay_constant_per_s, therapy_per_s=therapy.decay_constant_per_s,
                 administered_activity_bq=study.activity_bq, ratio=ratio, model=wanted.model, population=population,
                 agent=study.agent, horizon_s=horizon_s,
             )  # fmt: skip
-        except FitError as error:
+        except (FitError, MissingDataError) as error:
+            if organ_of(name) in needed:
+                raise
             told.append(f"{name} was left out: {error}")
-            unfitted = error
+            unfitted = unfitted or error
     if not found:
         raise unfitted or MissingDataError(
             f"{pair.name}: no region has an uptake ratio; there are {', '.join(study.kinds)} (--uptake-ratio REGION=1.0)."

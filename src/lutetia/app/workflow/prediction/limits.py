@@ -11,6 +11,7 @@ from lutetia.kinetics.pairs.prediction import COVERAGE_95, PredictedCurve, log_s
 from lutetia.response.parameters import DoseLimit
 from lutetia.therapy.activity.course import organ_of
 from lutetia.therapy.activity.limits import Margin, find_limits, name_of, protraction_of
+from lutetia.therapy.activity.planning import spoken
 from lutetia.therapy.activity.prediction import Prediction
 from lutetia.therapy.activity.probability import Spread
 from lutetia.therapy.activity.tables import usual_uncertainty
@@ -106,7 +107,7 @@ class Answer:
 
 def asked_limits(names: Sequence[str], kidney_gy: float | None) -> tuple[tuple[DoseLimit, ...], ...]:
     """Limits of the table by name, and one for the kidneys by its number, each with its sources."""
-    found = [find_limits(name) for name in dict.fromkeys(name.strip().lower() for name in names)]
+    found = [find_limits(name) for name in {name.strip().lower(): name for name in names}.values()]
     if kidney_gy is not None:
         if not 0 < kidney_gy <= 1000:
             raise InputError(f"--kidney-limit {kidney_gy:g} Gy; expected above 0 and at most 1000.")
@@ -226,8 +227,9 @@ def _weighted(each: JudgedLimit, weighting: Weighting, region: RegionPrediction)
     dose = region.dose
     if dose is None or not dose.dose.alpha > 0 or weighting.limits_weighted:
         return []
+    weighted_gy = dose.dose.weighted(weighting.rbe) * each.allows_bq
     return [
         f"{name_of(each.margin.limit)} comes from electrons and photons. With the activity that it allows in absorbed "
-        f"dose, the {each.margin.region} has an RBE-weighted dose of {dose.dose.weighted(weighting.rbe) * each.allows_bq:.3g} Gy "
+        f"dose, the {spoken(each.margin.region)} has an RBE-weighted dose of {weighted_gy:.3g} Gy "
         f"(RBE {weighting.rbe:g}); --limit-is rbe-weighted keeps that under the limit."
     ]

@@ -13,7 +13,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.measured.curve_table import read_curves
 from lutetia.physics.nuclides import nuclide
-from lutetia.units import BQ_PER_MBQ
+from lutetia.units import BQ_PER_MBQ, MBQ_PER_BQ
 
 Progress = Callable[[str, float], None]
 
@@ -178,6 +178,11 @@ def _of_run(folder: Path, imaging: str, beside: Beside, origin: str) -> ImagingS
                 stated.relative_u, other[name] or 0.0
             )  # fmt: skip
     activity = _number(given, "activity_MBq", f"{folder.name}/dose.json, administration") * BQ_PER_MBQ
+    if beside.activity_bq is not None and not math.isclose(beside.activity_bq, activity, rel_tol=1e-3):
+        raise InputError(
+            f"{folder.name}/dose.json: {activity * MBQ_PER_BQ:g} MBq were administered, but --imaging-activity-MBq says "
+            f"{beside.activity_bq * MBQ_PER_BQ:g}; leave it out."
+        )
     return ImagingStudy(
         origin=origin, nuclide=imaging, agent=beside.agent or str(given.get("agent") or ""), activity_bq=activity,
         curves=table.curves, kinds={c.region: str(rows[c.region]["kind"]) for c in table.curves},
