@@ -32,7 +32,7 @@ class PredictedCurve:
     time_integrated_activity_s : decays within the horizon per administered activity, with the ratio. [s]
     relative_u : relative standard uncertainty of it, None when unknown
     interval_95_s : None when unknown. [s]
-    warnings : of fit, ratio and extrapolation
+    warnings : of fit, ratio and extrapolation; they do not name the region
     """
 
     region: str
