@@ -118,7 +118,7 @@ def _ratios(given: Sequence[str]) -> "dict[str, UptakeRatio]":
         name: UptakeRatio(
             value=value, relative_u=u, source="given by the user", verified=True,
             warnings=() if u is not None else (
-                f"{name}: the uncertainty of the uptake ratio was not given, so that of the dose is unknown.",
+                "The uncertainty of the uptake ratio was not given, so that of the dose is unknown.",
             ),
         )
         for name, (value, u) in _named(given, "--uptake-ratio", "0.49,15%").items()

@@ -131,9 +131,7 @@ def uptake_ratio(
     if pair.without_ratio == SAME:
         return UptakeRatio(value=1.0, relative_u=0.0, source=pair.source, verified=pair.verified)
     if pair.without_ratio == ASSUMED:
-        told = (
-            f"{region}: equal uptake of {pair.imaging} and {pair.therapy} is an assumption of unknown uncertainty."
-        )
+        told = f"Equal uptake of {pair.imaging} and {pair.therapy} is an assumption of unknown uncertainty."
         return UptakeRatio(value=1.0, relative_u=None, source=pair.source, verified=pair.verified, warnings=(told,))
     return None
 
@@ -144,11 +142,11 @@ def _published(pair: Pair, organ: str, agent: str) -> UptakeRatio | None:
         if not same or (agent and row["ligand"].upper() not in agent.upper()):
             continue
         told = [
-            f"{organ}: the uncertainty of the uptake ratio is that of the population's mean, without the spread "
+            "The uncertainty of the uptake ratio is that of the population's mean, without the spread "
             "between patients."
         ]
         if not agent:
-            told.append(f"{organ}: the uptake ratio is that of {row['ligand']}; the agent was not named (--agent).")
+            told.append(f"The uptake ratio is that of {row['ligand']}; the agent was not named (--agent).")
         return UptakeRatio(
             value=float(row["ratio"]), relative_u=float(row["relative_u"]), source=row["source"],
             verified=row["verified"] == "true", warnings=tuple(told),
