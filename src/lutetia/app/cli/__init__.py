@@ -21,6 +21,7 @@ from lutetia.app.cli.marrow import marrow
 from lutetia.app.cli.modification import modification
 from lutetia.app.cli.plan import plan
 from lutetia.app.cli.population import population as population_commands
+from lutetia.app.cli.predict import predict
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.renal import renal
 from lutetia.app.cli.s_values import svalues
@@ -247,6 +248,7 @@ application.command()(eligibility)
 application.command()(protocols)
 application.command()(agents)
 application.command()(plan)
+application.command()(predict)
 application.command()(modification)
 application.command()(schedule)
 
