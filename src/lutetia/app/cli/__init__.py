@@ -8,6 +8,7 @@ import typer
 
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
+from lutetia.app.cli.cells import cells
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.course import course
 from lutetia.app.cli.cycles import cycles
@@ -191,6 +192,7 @@ def run(
 application.command()(fit)
 application.command()(reconstruct)
 application.command()(sphere)
+application.command()(cells)
 application.command()(kernel)
 
 
