@@ -68,6 +68,20 @@ def test_the_middle_of_a_large_cluster_is_in_equilibrium():
     assert found.dose_gy[-1] < 0.65 * found.dose_gy[0]
 
 
+@pytest.mark.parametrize(("radius", "spacing"), [(60.0, 150.0), (40.0, 95.0), (5.0, 120.0)])
+def test_cells_of_any_size_and_spacing(radius, spacing):
+    # one neighbour shell, each neighbour by itself: 1 %, since the table is nowhere finer than its steps
+    cell = Cell(radius_um=radius, nucleus_radius_um=0.7 * radius)
+    cluster = Cluster(cell=cell, radius_um=1.05 * spacing, spacing_um=spacing, packing="cubic")
+    found = cluster_dose({"Lu-177": 1.0}, cluster, decays_per_labelled_cell=1.0)
+    one = cell_dose("Lu-177", cell, source="surface", distance_um=spacing).s_gy_per_bq_s
+    assert found.cross_gy[0] == pytest.approx(6 * one, rel=1e-6)
+    far = [
+        cell_dose("Lu-177", cell, source="surface", distance_um=d * spacing).s_gy_per_bq_s for d in (2.0, 2**0.5)
+    ]
+    assert found.cross_gy[-1] == pytest.approx(one + far[0] + 4 * far[1], rel=0.01)
+
+
 def test_dose_goes_with_decays_and_labels():
     one, two = (cluster_dose(PO, ball(), decays_per_labelled_cell=n) for n in (1.0, 2.0))
     np.testing.assert_allclose(two.dose_gy, 2 * one.dose_gy)

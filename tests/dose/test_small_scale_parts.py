@@ -8,10 +8,12 @@ from lutetia.dose.small_scale.cavity import Cavity, cavity_dose
 from lutetia.dose.small_scale.kidney import (
     glomerulus_gy_per_bq_s,
     human_tubules,
+    kidney_part_doses_gy,
     kidney_part_masses_g,
     nephron_dose,
     nephron_size,
     nephron_sizes,
+    tubule_gy_per_bq_s,
 )
 from lutetia.dose.small_scale.tubule import TARGETS, Tubules, tubule_dose
 from lutetia.dose.small_scale.unseen import unseen
@@ -21,6 +23,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.physics.alpha_stopping import alpha_csda_range_g_per_cm2
 from lutetia.physics.emissions import emissions
 from lutetia.physics.materials import material
+from lutetia.units import GY_PER_MEV_PER_G
 
 ALONE = Tubules(lumen_radius_um=15.0, outer_radius_um=30.0, density_g_per_ml=1.0)
 PACKED = Tubules(lumen_radius_um=15.0, outer_radius_um=30.0, spacing_um=70.0, density_g_per_ml=1.0)
@@ -87,7 +90,7 @@ def test_wide_tubules_keep_what_they_emit():
 def test_s_of_tubules_goes_with_the_inverse_of_their_mass():
     found = tubule_dose("At-211", PACKED, "lumen")
     mass_g = PACKED.area_um2("epithelium") * 1e3 * 1e-12
-    expected = found.absorbed_mev["epithelium"] / mass_g * 1.602176634e-10
+    expected = found.absorbed_mev["epithelium"] / mass_g * GY_PER_MEV_PER_G
     assert found.gy_per_bq_s_and_mm["epithelium"] == pytest.approx(expected)
     assert "interstitium" not in tubule_dose("At-211", ALONE, "lumen").gy_per_bq_s_and_mm
 
@@ -99,6 +102,29 @@ def test_kidney_parts_and_what_is_not_verified():
     assert [name for name, size in sizes.items() if size.verified] == ["interstitial_gap"]
     assert all(size.source for size in sizes.values())
     assert nephron_size("tubule_outer_radius") == 30.0
+
+
+def test_doses_of_kidney_parts():
+    # 1e9 decays of 225Ac alone: 5.77 MeV of alphas, recoil and electrons less 0.05 of travelling photons in 70 % of 155 g
+    found = kidney_part_doses_gy({"Ac-225": 1.0}, {"cortex": 1e9}, 155.0)
+    assert found["medulla"] == found["pelvis"] == 0
+    charged = emissions("Ac-225")
+    energy = charged.alpha_energy_mev + charged.recoil_energy_mev + charged.electron_energy_mev
+    assert found["cortex"] == pytest.approx(1e9 * energy / (0.7 * 155.0) * GY_PER_MEV_PER_G, rel=0.005)
+    # weighted by mass the parts make the mean dose of the kidney
+    even = kidney_part_doses_gy({"Ac-225": 1.0}, {"cortex": 0.7e9, "medulla": 0.25e9, "pelvis": 0.05e9}, 155.0)
+    assert len({round(dose, 9) for dose in even.values()}) == 1
+
+
+def test_s_of_a_tubule_is_its_absorbed_energy_over_its_mass():
+    # side by side: the energy of lumen, wall and gap is all; a tubule twice as long gets half the dose per decay
+    one, two = (tubule_gy_per_bq_s("At-211", "lumen", "epithelium", length_mm=length) for length in (10.0, 20.0))
+    assert one == pytest.approx(2 * two)
+    wall, lumen = (tubule_gy_per_bq_s("At-211", "epithelium", part) for part in ("epithelium", "lumen"))
+    mass_wall, mass_lumen = (np.pi * (b**2 - a**2) * 14e3 * 1e-12 * 1.05 for a, b in ((15, 30), (0, 15)))
+    emitted = emissions("At-211").alpha_energy_mev + emissions("At-211").recoil_energy_mev
+    share = (wall * mass_wall + lumen * mass_lumen) / GY_PER_MEV_PER_G / emitted
+    assert 0.8 < share < 0.95  # the gaps hold 15 % of the volume
 
 
 def test_nephron_doses_lie_between_alone_and_side_by_side():
@@ -201,6 +227,12 @@ def test_what_voxels_of_beta_emitters_cannot_see():
         (lambda: nephron_dose({"Lu-177": 1.0}, "lumen"), InputError, "Lu-177 emits no alphas"),
         (lambda: human_tubules(0.9), InputError, "at most 0.85"),
         (lambda: nephron_size("urethra"), MissingDataError, "No size 'urethra'"),
+        (
+            lambda: kidney_part_doses_gy({"Ac-225": 1.0}, {"capsule": 1.0}, 155.0),
+            InputError,
+            "of cortex, medulla, pelvis",
+        ),
+        (lambda: tubule_gy_per_bq_s("Ac-225", "lumen", "interstitium"), InputError, "expected lumen or epithelium"),
         (lambda: kidney_part_masses_g(0.0), InputError, "Kidney of 0 g"),
         (lambda: Cavity(radius_um=400, layer_um=500), InputError, "expected 0 < layer <= radius"),
         (lambda: cavity_dose("Ra-223", Cavity(radius_um=9, layer_um=9), "bone"), InputError, "needs its thickness"),

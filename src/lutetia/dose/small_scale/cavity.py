@@ -136,7 +136,7 @@ def _starts(cavity: Cavity, source: CavitySource) -> tuple[Array, Array]:
     bone = source == "bone"
     ends = (cavity.radius_um, cavity.radius_um + cavity.bone_um) if bone else (0.0, cavity.radius_um)
     node, width = np.polynomial.legendre.leggauss(N_START)
-    # panels that grow away from the wall, where tracks of a given range start to reach
+    # several panels, since tracks of a given range start to reach somewhere between
     edges = np.linspace(*ends, 9)
     half = np.diff(edges) / 2
     s = ((edges[:-1] + half)[:, None] + half[:, None] * node).ravel()

@@ -15,6 +15,8 @@ Packing = Literal["cubic", "hexagonal"]
 MOST_CELLS: Final = 20_000
 """Every pair of cells is visited."""
 N_DISTANCES: Final = 48
+N_FAR: Final = 24
+NEAR_UM: Final = 100.0
 ROWS_AT_ONCE: Final = 500
 
 Array = NDArray[np.float64]
@@ -221,6 +223,7 @@ def _cross(
 
 
 def _grid(spacing_um: float, reach_um: float) -> Array:
-    """Even steps of at most 2 um where alphas end (100 um), wider ones beyond."""
-    near = np.linspace(spacing_um, min(reach_um, 100.0), N_DISTANCES)
-    return near if reach_um <= 100.0 else np.r_[near, np.geomspace(100.0, reach_um, 12)[1:]]
+    """Even steps of at most 2 um up to where the last alphas end, wider ones beyond."""
+    ends = max(spacing_um, min(reach_um, NEAR_UM))
+    near = np.linspace(spacing_um, ends, N_DISTANCES)
+    return near if reach_um <= ends else np.r_[near, np.geomspace(ends, reach_um, N_FAR)[1:]]
