@@ -9,6 +9,7 @@ import typer
 from lutetia.app.cli.agents import agents
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
+from lutetia.app.cli.cells import cells
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.course import course
 from lutetia.app.cli.cycles import cycles
@@ -193,6 +194,7 @@ def run(
 application.command()(fit)
 application.command()(reconstruct)
 application.command()(sphere)
+application.command()(cells)
 application.command()(kernel)
 
 
