@@ -343,7 +343,7 @@ def test_a_daughter_is_not_counted_twice():
     together = joined([actinium, elsewhere])
     assert together.parent == "Ac-225 and Bi-213"
     assert len(together.time_integrated_activity_bq_s) == 7 + 4
-    with pytest.raises(InputError, match="differ in horizon_s: 86400.0 and 3600.0"):
+    with pytest.raises(InputError, match=r"differ in horizon_s: 86400\.0 and 3600\.0"):
         joined([actinium, member_activities(chain("Bi-213"), [Curve("liver", ((1.0, 3e-4),))], horizon_s=H)])
     with pytest.raises(InputError, match="No activities"):
         joined([])
@@ -475,7 +475,7 @@ def test_curves_refuse(given_curves, horizon_s, message):
 
 def test_times_refuse():
     result = member_activities(chain("Pb-212"), curves("Pb-212"), horizon_s=DAY)
-    with pytest.raises(InputError, match="at -1.0 s"):
+    with pytest.raises(InputError, match=r"at -1\.0 s"):
         result.activities_at(-1.0)
 
 
