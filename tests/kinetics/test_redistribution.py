@@ -179,7 +179,8 @@ def test_activities_at_times_are_those_of_the_chain():
     found = chain("Pb-212")
     curve = Curve("vial", ((4.0e5, found.members[0].decay_constant_per_s),))
     result = member_activities(found, [curve], horizon_s=DAY)
-    times = np.array([60.0, H, DAY, 10 * DAY])
+    # up to 200 half-lives of 212Pb: every digit lost to cancellation would show
+    times = np.array([60.0, H, DAY, 10 * DAY, 88 * DAY])
     expected = chain_activities(found, times, activity_bq=4.0e5)
     for i, time_s in enumerate(times):
         for name, activity in result.activities_at(time_s).items():
@@ -201,7 +202,7 @@ def test_atoms_are_kept(which, fraction, horizon_s):
     for balance in result.balance.values():
         # conservation
         assert balance.decayed + balance.present + balance.excreted == pytest.approx(balance.born, rel=1e-12)
-        assert min(balance.present, balance.excreted) >= -1e-9 * balance.born
+        assert min(balance.present, balance.excreted, balance.decayed) >= 0.0
 
 
 def test_one_megabecquerel_decays_to_the_last_member():
@@ -374,6 +375,12 @@ def test_what_a_reader_must_know_is_told():
     assert any("de Kruijff" in source for source in result.sources)
 
 
+def test_a_scenario_in_which_nothing_leaves_is_told():
+    result = member_activities(chain("Pb-212"), curves("Pb-212"), horizon_s=DAY, scenario=icrp_redistribution(()))
+    assert any("no daughter comes free" in told for told in result.warnings)
+    assert not member_activities(chain("Pb-212"), curves("Pb-212"), horizon_s=DAY).warnings
+
+
 def test_published_releases():
     (row,) = published_releases("Pb-212", "DOTA")
     assert (row.member, row.fraction, row.verified) == ("Bi-212", 0.36, False)
@@ -400,6 +407,11 @@ GOOD = scenario("Bi-213", 0.5, "Bi")
             "fraction of 1.2; expected a number from 0 to 1",
         ),
         (lambda: Leaving(member="Bi-213", region="*", fraction=math.nan), "fraction of nan"),
+        (lambda: Leaving(member="213Bi", region="*", fraction=0.1), "213Bi leaving .*: write 'Bi-213'"),
+        (
+            lambda: Transfer(element="bi", source="a", target="b", rate_per_s=1.0),
+            "expected the symbol of an element",
+        ),
         (lambda: Transfer(element="Bi", source="a", target="b", rate_per_s=-1.0), "rate of -1.0 1/s"),
         (lambda: Transfer(element="Bi", source="a", target="a", rate_per_s=1.0), "leads to where it starts"),
         (
@@ -443,6 +455,10 @@ def test_scenarios_refuse(make, message):
         (
             {"leaving": (Leaving(member="Bi-213", region="*", fraction=0.1, target="bile"),)},
             "for bile: no such compartment",
+        ),
+        (
+            {"compartments": (*GOOD.compartments, Compartment(name="tumour", region="tumour"))},
+            "compartment 'tumour' has the name of a region with a curve",
         ),
         (
             {"transfers": (Transfer(element="*", source="plasma", target="bile", rate_per_s=1.0),)},

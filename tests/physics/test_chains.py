@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lutetia.errors import ConvergenceError, InputError
 from lutetia.physics.chains import OwnHalfLife, chain, chain_activities, chain_decays
 from lutetia.physics.chains.bateman import bateman
-from lutetia.physics.nuclides import is_stable, nuclide
+from lutetia.physics.nuclides import decays_of_chain, is_stable, nuclide
 
 DAY_S, HOUR_S, YEAR_S = 86400.0, 3600.0, 365.2422 * 86400.0
 THERAPEUTIC = ("Ac-225", "Bi-213", "Pb-212", "At-211", "Ra-223", "Th-227")
@@ -232,6 +232,18 @@ def test_what_lies_below_a_long_lived_daughter_is_in_no_equilibrium():
     names = [member.name for member in chain("Ra-226").in_equilibrium]
     assert "Po-214" in names
     assert not {"Pb-210", "Bi-210", "Po-210", "Hg-206", "Tl-206"} & set(names)
+
+
+def test_the_short_way():
+    assert decays_of_chain("Pb-212", math.inf) == pytest.approx(
+        {member.name: member.per_parent_decay for member in chain("Pb-212").members}, rel=1e-15
+    )
+    assert decays_of_chain("Ac-225", DAY_S, activity_bq=5.0) == chain_decays(
+        chain("Ac-225"), horizon_s=DAY_S, activity_bq=5.0
+    ).decays  # fmt: skip
+    assert decays_of_chain("Lu-177", 1.0, activity_bq=0.0) == {"Lu-177": 0.0}
+    with pytest.raises(InputError, match="Bi-207"):
+        decays_of_chain("At-211", math.inf)
 
 
 def test_bismuth_209_counts_as_stable():

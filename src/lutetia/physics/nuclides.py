@@ -152,6 +152,36 @@ def detectable_photopeaks(
     return tuple(sorted((p for p in joined if p.yield_per_decay >= least_yield), key=lambda p: -p.yield_per_decay))
 
 
+def decays_of_chain(name: str, duration_s: float, *, activity_bq: float | None = None) -> dict[str, float]:
+    """Decays of a nuclide and each of its daughters within a time, from a pure parent at time 0.
+
+    The short way to ``lutetia.physics.chains.chain_decays``, with half-lives of ICRP 107. Without ``activity_bq`` the
+    numbers are per decay of the parent *within the same time*; with it they are decays of a source that starts with
+    this activity. Daughters are assumed to stay where the parent decays.
+
+    Parameters
+    ----------
+    name : parent nuclide
+    duration_s : [s], infinite for complete decay
+    activity_bq : activity of the parent at time 0, None for numbers per decay of the parent. [Bq]
+
+    Returns
+    -------
+    dict
+        Radioactive nuclide -> decays, the parent first.
+
+    Raises
+    ------
+    InputError
+        No time above 0, a negative activity; infinity with a member that lives longer than a year (207Bi).
+    """
+    # imported late: chains are made of nuclides
+    from lutetia.physics.chains import chain, chain_decays
+
+    found = chain_decays(chain(name), horizon_s=duration_s, activity_bq=1.0 if activity_bq is None else activity_bq)
+    return found.per_parent_decay if activity_bq is None else dict(found.decays)
+
+
 def is_stable(name: str) -> bool:
     """Whether a nuclide ends a chain in the decay data; 209Bi (alpha decay in 1.9e19 y) counts as stable.
 

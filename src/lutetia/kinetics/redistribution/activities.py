@@ -271,6 +271,10 @@ def _warnings(
                 f"({constant:.4g} 1/s)."
             )
     free = [(place, name) for place, name in system.states if place not in by_region]
+    if scenario is not EQUILIBRIUM and not free:
+        told.append(
+            f"{scenario.name}: no daughter comes free; all decay where their parent did, or in another region."
+        )
     for name in dict.fromkeys(name for _, name in free):
         member = chain.member(name)
         known = any(transfer.element == member.element for transfer in scenario.transfers)

@@ -1,11 +1,13 @@
 """What is assumed about daughters: which leave, where they go, how they move on."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from lutetia.errors import InputError
+from lutetia.physics.names import nuclide_name
 
 ALL_REGIONS: Final = "*"
 """As a region: every region with a curve that has no fraction of its own for the daughter."""
@@ -52,6 +54,8 @@ class Leaving:
     verified: bool = True
 
     def __post_init__(self) -> None:
+        if nuclide_name(self.member) != self.member:
+            raise InputError(f"{self.member} leaving {self.region}: write {nuclide_name(self.member)!r}.")
         if not 0.0 <= self.fraction <= 1.0:
             raise InputError(
                 f"{self.member} leaving {self.region}: fraction of {self.fraction}; expected a number from 0 to 1."
@@ -76,6 +80,8 @@ class Transfer:
 
     def __post_init__(self) -> None:
         where = f"Transfer of {self.element} from {self.source} to {self.target}"
+        if self.element != EVERY_ELEMENT and not re.fullmatch("[A-Z][a-z]?", self.element):
+            raise InputError(f"{where}: expected the symbol of an element as in 'Bi', or '*' for all of them.")
         if not 0.0 <= self.rate_per_s < math.inf:
             raise InputError(
                 f"{where}: rate of {self.rate_per_s} 1/s; expected a finite number that is not negative."

@@ -125,7 +125,14 @@ def _reachable(
 
 
 def _refuse_unknown(chain: Chain, curves: Mapping[str, Exponentials], scenario: Redistribution) -> None:
-    known = {compartment.name for compartment in scenario.compartments} | set(curves)
+    known = {compartment.name for compartment in scenario.compartments}
+    both = sorted(known & set(curves))
+    if both:
+        raise InputError(
+            f"{scenario.name}: compartment {both[0]!r} has the name of a region with a curve; give it another, or name the "
+            "region in transfers."
+        )
+    known |= set(curves)
     for row in scenario.leaving:
         where = f"{scenario.name}: {row.member} leaving {row.region}"
         if chain.member(row.member).name == chain.parent:
