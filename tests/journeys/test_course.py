@@ -156,7 +156,9 @@ medications:
 observations: [{name: weight, time: 2026-03-02 08:00:00, value: 71, unit: kg}]
 imaging: [{time: 2026-03-04T10:00, modality: NM, agent: 177Lu-DOTATATE}]
 events: [{term: nausea, grade: 1, ctcae_version: "5.0", start: 2026-03-03, end: 2026-03-04, causality: possible}]
-decisions: [{time: 2026-03-01T15:00, question: "Cycle 1?", answer: "yes", who: MPE, source: SOP, rule: plt, reasons: [platelets 187]}]
+decisions:
+  - {time: 2026-03-01T15:00, question: "Cycle 1?", answer: "yes", who: board, source: SOP, rule: plt,
+     reasons: [platelets 187]}
 """)
     code, added, _ = begun("add", "P-001", "records.yaml")
     assert (code, len(added["keys"])) == (0, 9)
