@@ -67,7 +67,7 @@ def number_facts(condition):
 
 
 def default_unit(name):
-    return {"bilirubin": "µmol/L", "enzyme": "U/L"}[items()[name].quantity]
+    return items()[name].reference_unit
 
 
 def leaf_facts(condition):
@@ -216,7 +216,7 @@ def test_units_are_converted(item, value, unit, protocol, state):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"haemoglobin": lab(9, "mg/dL")}, "unit 'mg/dL'; expected g/L or g/dL or mmol/L"),
+        ({"haemoglobin": lab(9, "mg/dL")}, "unit 'mg/dL'; expected g/dL or g/100mL or g/L or mmol/L"),
         ({"haemoglobin": lab(9)}, "no unit"),
         ({"haemoglobin": lab(140, "g/dL")}, "cannot be believed; is the unit right"),
         ({"platelet": lab(100, "10^9/L")}, "No item 'platelet'; is it platelets"),
