@@ -5,7 +5,7 @@ UCUM, modalities in DICOM; agents, drugs and histology are words (``text``). Not
 nobody can promise that no name is in them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -68,31 +68,27 @@ class _Course:
 
     def _resources(self, key: str, record: object) -> Iterator[tuple[str, dict[str, Any]]]:
         match record:
-            case Patient():
-                yield key, _patient(record)
             case Diagnosis():
                 yield from self._diagnosis(key, record)
-            case SstrRead():
-                yield key, self._sstr(record)
-            case Medication():
-                yield key, self._medication(record)
-            case Lab():
-                yield key, self._lab(record)
-            case Observation():
-                yield key, self._observation(record)
-            case Event():
-                yield key, self._event(record)
             case Administration():
                 yield key, self._procedure(record)
                 yield f"{key}/drug", self._drug(key, record)
-            case Imaging():
-                yield key, self._study(record)
             case DoseRecord():
                 for number, row in enumerate(record.document["regions"], start=1):
                     if row["absorbed_dose_Gy"] is not None:
                         yield f"{key}/{number}", self._dose(record, row)
             case _:
-                return
+                makers: dict[type, Callable[[Any], dict[str, Any]]] = {
+                    Patient: _patient,
+                    SstrRead: self._sstr,
+                    Medication: self._medication,
+                    Lab: self._lab,
+                    Observation: self._observation,
+                    Imaging: self._study,
+                    Event: self._event,
+                }
+                if type(record) in makers:
+                    yield key, makers[type(record)](record)
 
     def _measured(self, name: str, when: date, coding: Coding | None = None) -> dict[str, Any]:
         return {
