@@ -1,4 +1,4 @@
-"""Whether blood samples can be those of the administered activity: a unit of concentration is easily read 1000 times off."""
+"""Whether blood samples can be of the administered activity: a unit of concentration is easily read 1000 times off."""
 
 import math
 
@@ -40,8 +40,9 @@ def implausible_blood(
     ask = "Are the unit of concentration and the administered activity right?"
 
     def sample(place: int) -> str:
+        hour = blood.time_s[place] * H_PER_S
         return (
-            f"Blood: {blood.activity_bq[place] * KBQ_PER_BQ:.3g} kBq/mL at {blood.time_s[place] * H_PER_S:.3g} h in {body} are "
+            f"Blood: {blood.activity_bq[place] * KBQ_PER_BQ:.3g} kBq/mL at {hour:.3g} h in {body} are "
             f"{shares[place]:.2g} of the {given} administered, corrected for decay"
         )
 
