@@ -58,6 +58,8 @@ def view_of(course: Course, as_of: date, *, since: date | None = None, ctcae_ver
     seen = course.as_of(as_of)
     found = _Gathered()
     born = _birth(seen.patient, found)
+    if seen.patient.sex == "male":
+        found.note("pregnant", Fact(value=False, date=day(as_of)))
     _diagnoses(seen, found)
     _medications(seen, day(as_of), found)
     _observations(seen, found)
@@ -240,5 +242,6 @@ def _day_events(course: Course) -> Iterator[Timed]:
     for one in course.administrations:
         yield Timed(cycle=one.cycle, event="agent", start=one.start, end=one.stop)
         for event in one.events:
-            name = "-".join(event.name.casefold().split())
+            known = item_of_words("day", event.name)
+            name = "-".join(event.name.casefold().split()) if known is None else known[0]
             yield Timed(cycle=one.cycle, event=name, start=event.start, end=event.stop)
