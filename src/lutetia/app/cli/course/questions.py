@@ -74,10 +74,10 @@ def labs(
     """Toxicity grades of the laboratory's values, worst values, recovery, and what is overdue."""
     with told_errors(as_json=json):
         from lutetia.app.cli.course.asked import asked
-        from lutetia.app.cli.grades import print_grades
+        from lutetia.app.cli.course.shown import print_labs
 
         document = labs_answer(asked(store, pseudonym, protocol=protocol, as_of=as_of))
-        (print_json if json else print_grades)(document)
+        (print_json if json else print_labs)(document)
 
 
 def labs_answer(found: "Asked") -> dict[str, Any]:
