@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lutetia.therapy.course.exposure import is_dose_rate
 from lutetia.therapy.course.ledger import Course
 from lutetia.therapy.items import item_of_words
 from lutetia.units import MBQ_PER_BQ
@@ -18,7 +19,7 @@ def doubts_of(course: Course) -> tuple[str, ...]:
 def _words(course: Course) -> list[str]:
     """Words that no rule knows: a slip of the pen, or something rules do not look at."""
     drugs = {one.drug_class for one in course.medications if one.drug_class}
-    names = {one.name for one in course.observations}
+    names = {one.name for one in course.observations if not is_dose_rate(one.name)}
     unknown = [
         *sorted(name for name in drugs if item_of_words("medication", name) is None),
         *sorted(name for name in names if item_of_words("observation", name) is None),

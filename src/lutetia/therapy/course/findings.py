@@ -12,6 +12,7 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.response.laboratory.catalogue import find_test
 from lutetia.response.laboratory.result import LabResult
 from lutetia.therapy.course.checks import Fields
+from lutetia.therapy.course.exposure import UNIT, distance_m, is_dose_rate, spelled_unit
 from lutetia.therapy.facts import Fact, fault_of
 from lutetia.therapy.items import in_reference_unit, item, item_of_words
 
@@ -196,7 +197,8 @@ class Observation:
 
     Attributes
     ----------
-    name : of an item of the rules (``lutetia.therapy.items``) where a rule is to see it, else in free words
+    name : of an item of the rules (``lutetia.therapy.items``) where a rule is to see it, else in free words; of a dose rate
+        near the patient with its distance (dose rate 1 m)
     time : day, or day and local time
     value : number that is not negative, yes or no, or a text
     """
@@ -211,10 +213,24 @@ class Observation:
         known = item_of_words("observation", self.name)
         if known is not None:
             _check_against_item(known[0], self)
+        elif is_dose_rate(self.name):
+            _check_dose_rate(self)
         elif isinstance(self.value, str):
             fields.text("value").unit("unit")
         elif not isinstance(self.value, bool):
             fields.number("value", least=0).unit("unit")
+
+
+def _check_dose_rate(seen: Observation) -> None:
+    """Refuse a dose rate of no distance, time or unit: it says nothing without them."""
+    fields = Fields(seen, "observation")
+    if distance_m(seen.name) is None:
+        fields.refuse("name", "a dose rate needs its distance in metres; expected for example dose rate 1 m.")
+    unit = spelled_unit(seen.unit)
+    if unit is None:
+        fields.refuse("unit", f"unknown unit of a dose rate; expected {UNIT}.")
+    object.__setattr__(seen, "unit", unit)
+    fields.moment("time").number("value", least=0)
 
 
 def _check_against_item(name: str, seen: Observation) -> None:

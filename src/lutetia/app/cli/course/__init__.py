@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
-from lutetia.app.cli.course import questions
+from lutetia.app.cli.course import protection, questions
 
 if TYPE_CHECKING:
     from lutetia.app.store.courses import CourseStore
@@ -72,6 +72,7 @@ def _root() -> None:
 
 for _question in (questions.eligibility, questions.labs, questions.modification, questions.schedule):
     course.command()(_question)
+course.command()(protection.discharge)
 
 
 @course.command()

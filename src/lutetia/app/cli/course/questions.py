@@ -9,7 +9,7 @@ import typer
 from lutetia.app.cli.console import print_json, told_errors
 
 if TYPE_CHECKING:
-    from lutetia.app.cli.course.asked import Asked
+    from lutetia.app.cli.course.asked import Asked, Loaded
 
 Pseudonym = Annotated[str, typer.Argument(help="Of the patient.")]
 Store = Annotated[
@@ -23,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 HERE = "courses.sqlite"
 
 
-def _with(asked: "Asked", document: dict[str, Any]) -> dict[str, Any]:
+def with_course(asked: "Loaded", document: dict[str, Any]) -> dict[str, Any]:
     """A document of a command, of whom it is, and what had to be assumed of the course."""
     told = list(dict.fromkeys((*asked.warnings, *document["warnings"])))
     return {"pseudonym": asked.pseudonym, "course_version": asked.stored.version, **document, "warnings": told}
@@ -57,7 +57,7 @@ def eligibility_answer(found: "Asked", before: Literal["first", "later"] | None 
 
     later = bool(found.chronicle.administrations) if before is None else before == "later"
     kind: Literal["baseline", "retreatment"] = "retreatment" if later else "baseline"
-    return _with(
+    return with_course(
         found,
         eligibility_document(evaluate(found.protocol, facts_with_grades(found.findings), found.as_of, kind)),
     )
@@ -93,7 +93,7 @@ def labs_answer(found: "Asked") -> dict[str, Any]:
     )
     plan = lab_plan(found.protocol, found.chronicle, found.findings, found.as_of)
     overdue = [f"{one.visit}, due {one.due}: {', '.join(one.missing)}" for one in plan if one.status == "overdue"]
-    return _with(found, {"protocol": found.protocol.id, **document, "overdue": overdue})
+    return with_course(found, {"protocol": found.protocol.id, **document, "overdue": overdue})
 
 
 def modification(
@@ -124,7 +124,7 @@ def modification_answer(
     from lutetia.therapy.modification import modification_state
 
     state = modification_state(found.protocol, found.chronicle, found.as_of, counted_from=delay_from)
-    return _with(found, modification_document(state))
+    return with_course(found, modification_document(state))
 
 
 def schedule(
@@ -150,7 +150,7 @@ def schedule(
         document, entries = schedule_document(
             found.protocol, found.chronicle, found.as_of, moment_of_start(start), agent_minutes
         )
-        document = _with(found, document)
+        document = with_course(found, document)
         if ics is not None:
             write_calendar(ics, entries, key=hashlib.sha256(pseudonym.encode()).hexdigest())
         (print_json if json else print_schedule)(document)
