@@ -20,7 +20,7 @@ NOTE: Final = "By the value alone; clinical judgement may give another grade. Re
 
 def grades(
     table: Annotated[Path, typer.Argument(help="CSV: test, date, value, unit, and lower_limit, upper_limit.")],
-    ctcae: Annotated[str, typer.Option("--ctcae", help="Version of the criteria: 5.0 or 6.0.")] = "5.0",
+    ctcae: Annotated[str, typer.Option("--ctcae", help="Version of the criteria: 4.03, 5.0 or 6.0.")] = "5.0",
     names: Annotated[
         list[str] | None, typer.Option("--map", help="The file's name of a test or column: 'their name=platelets'.")
     ] = None,

@@ -109,7 +109,7 @@ def _table(table: Any, document: dict[str, Any]) -> Any:
         f"Gy after {considered:g} GBq, P of passing the limit, GBq with P ≤ {most:.2g} and by best estimate"
     )
     for head in ("limit", "region"):
-        table.add_column(head, no_wrap=True)
+        table.add_column(head, overflow="fold")
     for head in ("so far", "after", "P", "allows", "est."):
         table.add_column(head, justify="right", no_wrap=True)
     for row in document["limits"]:
