@@ -207,3 +207,47 @@ def test_the_answer_is_a_pure_function_of_the_course(course, tmp_path):
     document = discharge_answer(found, 1, Circumstances(country="US"))
     assert document == sheet(course, "--as-of", "2026-02-01", "--country", "US")
     assert json.loads(json.dumps(document)) == document
+
+
+def test_a_timeline_shows_what_is_to_come(course):
+    assert course("timeline", "P-001")[1]["to_come"] == []
+    assert course("add", "P-001", "enrolment", "protocol=us-label", "date=2026-01-05")[0] == 0
+    document = course("timeline", "P-001", "--as-of", "2026-01-06")[1]
+    (cycle,) = [row for row in document["to_come"] if row["what"].startswith("cycle")]
+    # 8 weeks after 5 January, the interval of the label
+    assert (cycle["date"], cycle["what"][:11]) == ("2026-03-02", "cycle 2 due")
+    assert cycle["source"]
+    assert any(row["what"].startswith("laboratory before cycle 2") for row in document["to_come"])
+    assert [row["date"] for row in document["to_come"]] == sorted(row["date"] for row in document["to_come"])
+    taken = (
+        "medication",
+        "name=octreotide LAR",
+        "drug_class=long-acting SSA",
+        "start=2026-01-06",
+        "end=2026-01-10",
+    )
+    assert course("add", "P-001", *taken)[0] == 0
+    (washout,) = [
+        row
+        for row in course("timeline", "P-001", "--as-of", "2026-01-12")[1]["to_come"]
+        if "washed out" in row["what"]
+    ]
+    # 4 weeks after the last day
+    assert (washout["date"], washout["what"]) == (
+        "2026-02-07",
+        "long_acting_ssa washed out (4 weeks since 2026-01-10)",
+    )
+    # of a day in the past the records say what came
+    assert course("add", "P-001", *CYCLE_2)[0] == 0
+    assert course("timeline", "P-001", "--as-of", "2026-01-12")[1]["to_come"] == []
+    printed = CliRunner().invoke(application, ["course", "timeline", "P-001"], env={"COLUMNS": "160"}).stdout
+    assert "To come" in printed
+    assert "cycle 3 due" in printed
+
+
+def test_a_timeline_without_a_protocol_that_can_be_read(course):
+    assert course("add", "P-001", "enrolment", "protocol=ours", "date=2026-01-05")[0] == 0
+    document = course("timeline", "P-001")[1]
+    assert (document["to_come"], len(document["timeline"])) == ([], 2)
+    (told,) = document["warnings"]
+    assert "cannot be told: enrolment.protocol: " in told

@@ -4,7 +4,8 @@ from typing import Final
 
 from lutetia.therapy.course.exposure import is_dose_rate
 from lutetia.therapy.course.ledger import Course
-from lutetia.therapy.items import item_of_words
+from lutetia.therapy.items import alike, item_of_words
+from lutetia.therapy.protocols import shipped_ids
 from lutetia.units import MBQ_PER_BQ
 
 ACTIVITY_AGREES: Final = 0.05
@@ -12,8 +13,17 @@ ACTIVITY_AGREES: Final = 0.05
 
 
 def doubts_of(course: Course) -> tuple[str, ...]:
-    """Warnings of a course: activities that were not measured, doses that do not fit what was given."""
-    return (*_activities(course), *_doses(course), *_words(course))
+    """Warnings of a course: activities that were not measured, doses that do not fit, words that nothing knows."""
+    return (*_activities(course), *_doses(course), *_words(course), *_protocols(course))
+
+
+def _protocols(course: Course) -> list[str]:
+    unknown = dict.fromkeys(one.protocol for one in course.enrolments if one.protocol not in shipped_ids())
+    return [
+        f"No shipped protocol {name!r}{alike(name, shipped_ids())}; one of your own is given with --protocol FILE to each "
+        "question."
+        for name in unknown
+    ]
 
 
 def _words(course: Course) -> list[str]:

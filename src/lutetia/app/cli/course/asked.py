@@ -82,7 +82,11 @@ def asked(place: str, pseudonym: str, *, protocol: str | None, as_of: str | None
     InputError
         The day is none, or records that the rules cannot take.
     """
-    found = loaded(place, pseudonym, as_of=as_of)
+    return asked_of(loaded(place, pseudonym, as_of=as_of), protocol)
+
+
+def asked_of(found: Loaded, protocol: str | None) -> Asked:
+    """A course on a day under the protocol that it follows, or another; raises as ``asked``."""
     course, when = found.course, found.as_of
     enrolled = course.enrolments[-1] if course.enrolments else None
     rules, since, told = _protocol(protocol, enrolled)
