@@ -100,7 +100,8 @@ def item_of_words(kind: str, words: str) -> tuple[str, str] | None:
 
     Parameters
     ----------
-    kind : medication (its class), observation (its name), event (its term) or site (of the primary)
+    kind : medication (its class), observation (its name), event (its term), site (of the primary)
+        or day (an event of a cycle's day)
     words : as written; capitals do not matter
 
     Returns

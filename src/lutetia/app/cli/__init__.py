@@ -23,6 +23,7 @@ from lutetia.app.cli.modification import modification
 from lutetia.app.cli.plan import plan
 from lutetia.app.cli.population import population as population_commands
 from lutetia.app.cli.predict import predict
+from lutetia.app.cli.reads import dual_tracer, krenning
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.renal import renal
 from lutetia.app.cli.s_values import svalues
@@ -244,6 +245,8 @@ application.command()(bed)
 application.command()(ntcp)
 application.command()(cycles)
 application.command()(renal)
+application.command()(krenning)
+application.command()(dual_tracer)
 application.command()(grades)
 application.command()(discharge)
 application.command()(eligibility)
