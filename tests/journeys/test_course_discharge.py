@@ -86,7 +86,7 @@ def test_several_dose_rates_are_a_curve(course):
     for hour in hours:
         day, clock = divmod(10 + hour, 24)
         note(course, f"{20 * math.exp(-rate * hour):.6f}", f"2026-01-0{5 + day}T{clock:02d}:00")
-    document = sheet(course, "--u-dose-rate-percent", 5)
+    document = sheet(course, "--retention", "measured", "--u-dose-rate-percent", 5)
     assert document["caution"] is None
     assert document["retention"]["source"] == "measured"
     assert document["dose_rate"]["at_0_h_uSv_h"] == pytest.approx(20, rel=1e-3)
@@ -99,7 +99,7 @@ def test_several_dose_rates_are_a_curve(course):
 def test_dose_rates_that_rise_are_not_a_curve(course):
     for day, value in ((6, 10), (7, 30), (8, 25)):
         note(course, value, f"2026-01-0{day}T10:00")
-    document = sheet(course)
+    document = sheet(course, "--retention", "measured")
     assert "they rise" in document["caution"]
     # physical decay from the highest, 30 after 48 h
     assert document["dose_rate"]["at_0_h_uSv_h"] == pytest.approx(30 * 2 ** (48 / HALF_LIFE_H), rel=1e-4)
@@ -131,13 +131,26 @@ def test_what_is_measured_while_it_runs_in_is_left_out(course):
     assert "1 dose rate(s) before the administration ended left out." in document["warnings"]
 
 
+def test_dose_rates_of_a_day_promise_nothing_of_the_week(course):
+    """Two early points would fit a half-life of half a day; what is left afterwards is slow."""
+    note(course, 20, "2026-01-05T11:00")
+    note(course, 8, "2026-01-06T10:00")
+    document = sheet(course)
+    assert document["retention"]["name"] == "physical"
+    # through the first: decay-corrected it is the higher one
+    assert document["dose_rate"]["at_0_h_uSv_h"] == pytest.approx(20 * 2 ** (1 / HALF_LIFE_H), rel=1e-4)
+    assert any("highest, decay-corrected, decides" in told for told in document["warnings"])
+    fitted = sheet(course, "--retention", "measured")
+    assert fitted["course"][-1]["dose_rate_1_m_uSv_h"] < document["course"][-1]["dose_rate_1_m_uSv_h"] / 100
+
+
 def test_with_a_profile_the_last_dose_rate_decides(course):
     note(course, 20, "2026-01-05T12:00")
     note(course, 7, "2026-01-06T10:00")
     document = sheet(course, "--retention", "dotatate-label")
     at_24_h = next(row for row in document["course"] if row["time_h"] == 24)
     assert at_24_h["dose_rate_1_m_uSv_h"] == pytest.approx(7)
-    assert any("only the last decides" in told for told in document["warnings"])
+    assert any("Of 2 dose rates the last decides" in told for told in document["warnings"])
 
 
 def test_the_waste_is_what_was_left(course):
@@ -165,6 +178,7 @@ WRONG = [
     (("--cycle", 2), 3, "administration.measured_activity_MBq: not measured in cycle 2"),
     (("--cycle", 1, "--u-dose-rate-percent", -1), 2, "--u-dose-rate-percent -1; expected 0 or more"),
     (("--cycle", 1, "--distance-exponent", 0), 2, "--distance-exponent 0; expected above 0"),
+    (("--cycle", 1, "--retention", "measured"), 3, "--retention measured: 0 dose rate(s) after cycle 1"),
     (("--cycle", 1, "--retention", "guess"), 3, "No retention profile 'guess'"),
     (("--cycle", 1, "--country", "Atlantis"), 3, "No release limits of 'Atlantis'"),
     (("--cycle", 1, "--plot", "rate.gif"), 2, "expected a file that ends in .png"),

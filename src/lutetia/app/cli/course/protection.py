@@ -1,5 +1,6 @@
 """The discharge sheet of a cycle, from what the course says was given and measured."""
 
+import math
 from dataclasses import fields, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,13 +25,20 @@ if TYPE_CHECKING:
     from lutetia.therapy.course.exposure import DoseRate
 
 A_YEAR = timedelta(days=365)
+MEASURED = "measured"
+"""In place of a profile: the curve of the dose rates that were noted."""
 
 
 def discharge(
     pseudonym: Pseudonym,
     cycle: Annotated[int | None, typer.Option("--cycle", help="Number of the cycle; the last.")] = None,
     as_of: AsOf = None,
-    retention: options.Retention = None,
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            "--retention", help="A profile, a CSV, or measured: fit the dose rates; physical decay without."
+        ),
+    ] = None,
     u_dose_rate_percent: options.UDoseRate = None,
     country: options.Country = None,
     limit_usv_h: options.LimitDoseRate = None,
@@ -215,23 +223,45 @@ def _usable(course: "Course", given: "Administration", told: list[str]) -> "list
 def _with_dose_rates(
     question: Question, given: "Administration", rates: "Sequence[DoseRate]", told: list[str]
 ) -> Question:
-    """The question with one dose rate to pass through, or with a curve of several."""
+    """The question with one dose rate to pass through, or with a curve of all.
+
+    A curve is only fitted when asked for: dose rates of the first day show the fast phase, and alone would promise that
+    what is left goes as fast.
+    """
+    if question.retention == MEASURED:
+        if len(rates) < 2:
+            raise MissingDataError(
+                f"--retention measured: {len(rates)} dose rate(s) after cycle {given.cycle}; expected two."
+            )
+        return _with_curve(question, given, rates, told)
     if not rates:
         told.append(
             f"No dose rate was noted after cycle {given.cycle} (observation name='dose rate 1 m' unit=µSv/h)."
         )
         return question
-    if len(rates) == 1 or question.retention is not None:
-        last = rates[-1]
-        if len(rates) > 1:
-            told.append(f"--retention was given: of {len(rates)} dose rates only the last decides.")
-        return replace(
-            question,
-            dose_rate_usv_h=last.sv_per_s * USV_PER_H_PER_SV_PER_S,
-            at_h=(last.time - given.start).total_seconds() * H_PER_S,
-            distance_m=last.distance_m,
-        )
-    return _with_curve(question, given, rates, told)
+    decides = rates[-1] if question.retention else _highest(question, given, rates)
+    if len(rates) > 1:
+        which = "last" if question.retention else "one that is highest, decay-corrected,"
+        told.append(f"Of {len(rates)} dose rates the {which} decides; --retention measured fits them all.")
+    return replace(
+        question,
+        dose_rate_usv_h=decides.sv_per_s * USV_PER_H_PER_SV_PER_S,
+        at_h=(decides.time - given.start).total_seconds() * H_PER_S,
+        distance_m=decides.distance_m,
+    )
+
+
+def _highest(question: Question, given: "Administration", rates: "Sequence[DoseRate]") -> "DoseRate":
+    """The dose rate above which, with physical decay, none of the others lies."""
+    from lutetia.physics.nuclides import nuclide
+
+    decay = nuclide(given.nuclide).decay_constant_per_s
+
+    def logarithm(rate: "DoseRate") -> float:
+        since_s = (rate.time - given.start).total_seconds()
+        return math.log(rate.sv_per_s) + question.distance_exponent * math.log(rate.distance_m) + decay * since_s
+
+    return max(rates, key=logarithm)
 
 
 def _with_curve(
@@ -244,9 +274,7 @@ def _with_curve(
 
     times = [rate.time for rate in rates]
     if len(set(times)) < len(times):
-        raise InputError(
-            "observation.time: two dose rates at one time; withdraw one, or give --retention to use the last."
-        )
+        raise InputError("observation.time: two dose rates at one time; withdraw one.")
     distances = np.array([rate.distance_m for rate in rates])
     if np.any(distances != 1.0):
         told.append(f"Dose rates were taken to 1 m by the distance's power {question.distance_exponent:g}.")
