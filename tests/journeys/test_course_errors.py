@@ -267,12 +267,13 @@ def test_names_of_one_test_are_one_test(course):
     assert (shown["test"], shown["time"]) == ("PLT", "2026-02-02T08:00:00")
 
 
+QUESTIONS = ("eligibility", "labs", "modification", "schedule", "plan")
 ANSWERED = [
     ("list",), ("show", "P-001"), ("timeline", "P-001"), ("audit", "P-001"), ("export", "P-001"), ("fields",),
     ("fhir", "P-001", "--timezone", "UTC"), ("discharge", "P-001"), ("new", "P-002", "--sex", "male"),
     ("add", "P-001", *LAB, "time=2026-02-02T08:00"), ("correct", "P-001", "lab-1", "value=180", "--reason", "read wrongly"),
     ("withdraw", "P-001", "lab-1", "--reason", "of another patient"), ("import", "p.json", "--store", "other.sqlite"),
-    *((question, "P-001", "--protocol", "us-label") for question in ("eligibility", "labs", "modification", "schedule", "plan")),
+    *((question, "P-001", "--protocol", "us-label") for question in QUESTIONS),
 ]  # fmt: skip
 REFUSED = [
     ("show", "P-9"), ("timeline", "P-9"), ("audit", "P-9"), ("export", "P-9"),
@@ -280,7 +281,7 @@ REFUSED = [
     ("fhir", "P-001", "--timezone", "Moon"), ("discharge", "P-001", "--cycle", "7"), ("new", "P 2", "--sex", "male"),
     ("add", "P-001", "lab"), ("correct", "P-001", "lab-9", "value=1", "--reason", "x"),
     ("list", "--store", "absent.sqlite"), ("withdraw", "P-001", "lab-9", "--reason", "x"), ("import", "absent.json"),
-    *((question, "P-001") for question in ("eligibility", "labs", "modification", "schedule", "plan")),
+    *((question, "P-001") for question in QUESTIONS),
 ]  # fmt: skip
 
 
