@@ -175,7 +175,7 @@ def _table(table: Any, document: dict[str, Any]) -> Any:
         table.add_column(head, justify="right", no_wrap=True)
     for row in document["limits"]:
         if row["not_known"] is not None:
-            table.add_row(row["name"], row["organ"], f"≥ {row['at_least_Gy']:.3g}", *["unknown"] * 4)
+            table.add_row(row["name"], row["organ"], f"≥ {row['at_least_Gy']:.3g}", *["-"] * 4)
             continue
         u, chance = row["u_so_far_Gy"], row["probability_exceeded"]
         about = "~" if row["estimated_cycles"] else ""

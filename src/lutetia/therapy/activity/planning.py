@@ -217,7 +217,7 @@ def _warnings(
         "probability of passing it may be one half."
         for margin in unknown
     ]
-    told += [f"{name_of(each.limit)} was not judged: {each.why}" for each in unjudged]
+    told += [f"{name_of(each.limit)} was not judged: {each.why}" for each in unjudged if not each.decides]
     for each in judged:
         told += _of_limit(each)
     told += dict.fromkeys(text for each in judged for text in each.margin.prediction.warnings)
