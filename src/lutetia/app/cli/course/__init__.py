@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
-from lutetia.app.cli.course import questions
+from lutetia.app.cli.course import questions, reporting
 
 if TYPE_CHECKING:
     from lutetia.app.store.courses import CourseStore
@@ -70,7 +70,13 @@ def _root() -> None:
     """The course of one patient: findings, labs, cycles, doses, events and decisions. Research use only."""
 
 
-for _question in (questions.eligibility, questions.labs, questions.modification, questions.schedule):
+for _question in (
+    questions.eligibility,
+    questions.labs,
+    questions.modification,
+    questions.schedule,
+    reporting.report,
+):
     course.command()(_question)
 
 
