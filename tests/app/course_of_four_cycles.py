@@ -10,6 +10,8 @@ from lutetia.app.store.place import Place
 
 NOW = datetime(2026, 10, 1, 12, 0)
 STARTS = ("2026-01-12", "2026-03-09", "2026-05-04", "2026-07-13")
+AGENT = "177Lu-DOTATATE"
+PRESCRIBED_MBQ = (7400, 7400, 7400, 3700)
 GIVEN_MBQ = (7460, 7432, 7445, 3725)
 LEFT_MBQ = (38, 41, None, 22)
 GY_PER_GBQ = {
@@ -29,10 +31,15 @@ PLATELETS = (
     ("2026-08-10", 81), ("2026-08-24", 97),
 )  # fmt: skip
 OTHERS = {
-    "haemoglobin": ("g/dL", 13.5, 17.5, (13.9, 13.4, 12.9, 12.8, 13.1, 12.7, 12.0, 12.1, 12.6, 12.0, 11.1, 11.0, 11.4, 12.0, 11.8,
-                                         11.5, 11.7)),
-    "neutrophils": ("10^9/L", 1.8, 7.5, (4.1, 3.6, 2.6, 2.8, 3.7, 3.1, 2.1, 2.5, 3.3, 2.6, 1.4, 1.7, 2.2, 3.0, 2.7, 2.1, 2.4)),
-    "lymphocytes": ("10^9/L", 1.0, 4.0, (1.9, 1.1, 0.7, 0.8, 1.1, 0.8, 0.6, 0.7, 0.9, 0.6, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5, 0.6)),
+    "haemoglobin": ("g/dL", 13.5, 17.5, (
+        13.9, 13.4, 12.9, 12.8, 13.1, 12.7, 12.0, 12.1, 12.6, 12.0, 11.1, 11.0, 11.4, 12.0, 11.8, 11.5, 11.7,
+    )),
+    "neutrophils": ("10^9/L", 1.8, 7.5, (
+        4.1, 3.6, 2.6, 2.8, 3.7, 3.1, 2.1, 2.5, 3.3, 2.6, 1.4, 1.7, 2.2, 3.0, 2.7, 2.1, 2.4,
+    )),
+    "lymphocytes": ("10^9/L", 1.0, 4.0, (
+        1.9, 1.1, 0.7, 0.8, 1.1, 0.8, 0.6, 0.7, 0.9, 0.6, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5, 0.6,
+    )),
     "creatinine": ("µmol/L", 60, 105, (84, 85, 83, 86, 84, 87, 85, 86, 84, 88, 87, 86, 89, 87, 88, 90, 88)),
 }  # fmt: skip
 
@@ -97,38 +104,43 @@ def _patient() -> list[tuple[str, dict[str, Any]]]:
 
 def _cycles() -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    for cycle, (start, given, left) in enumerate(zip(STARTS, GIVEN_MBQ, LEFT_MBQ, strict=True), start=1):
-        prescribed = 3700e6 if cycle == 4 else 7400e6
-        administration = {
-            "cycle": cycle, "agent": "177Lu-DOTATATE", "nuclide": "Lu-177", "start": f"{start}T10:15", "stop": f"{start}T10:45",
-            "prescribed_activity_MBq": prescribed / 1e6, "measured_activity_MBq": given, "measured_at": f"{start}T10:15",
-            "batch": f"L-22{30 + cycle}", "purity_percent": 99.1,
-            "events": [{"name": "amino acids", "amount": "1 L", "start": f"{start}T09:45", "stop": f"{start}T13:45"}],
-        }  # fmt: skip
-        if left is not None:
-            administration |= {"residual_activity_MBq": left, "residual_measured_at": f"{start}T10:15"}
-        found.append(("administration", administration))
+    for cycle, start in enumerate(STARTS, start=1):
         day = datetime.fromisoformat(start)
-        for days in (1, 4, 7):
-            found.append(("imaging", {"time": (day + timedelta(days=days, hours=10)).isoformat(), "modality": "NM",
-                                      "agent": "177Lu-DOTATATE"}))  # fmt: skip
-        found.append(
-            ("decision", {
-                "time": (day - timedelta(days=3)).replace(hour=16).isoformat(), "question": f"Cycle {cycle}?",
-                "answer": "at half the activity" if cycle == 4 else "as planned", "who": "tumour board",
-                "source": "Lutathera prescribing information (text of 4/2024)", "rule": "thrombocytopenia" if cycle == 4 else "",
-                "reasons": ["platelets 62 on 1 June, recovered to 88 on 29 June"] if cycle == 4 else [],
-                "action": "reduce" if cycle == 4 else "give", "cycle": cycle,
-                "activity_MBq": prescribed / 1e6,
-            })
-        )  # fmt: skip
-    found.append(
-        ("decision", {
-            "time": "2026-06-02T16:00", "question": "Cycle 4 on 29 June?", "answer": "wait for platelets", "who": "tumour board",
-            "source": "minutes of 2 June", "action": "hold", "cycle": 4, "reasons": ["platelets 62 on 1 June"],
-        })
-    )  # fmt: skip
-    return found
+        found += [("administration", _administration(cycle, start)), ("decision", _decision(cycle, day))]
+        found += [
+            (
+                "imaging",
+                {"time": (day + timedelta(days=days, hours=10)).isoformat(), "modality": "NM", "agent": AGENT},
+            )
+            for days in (1, 4, 7)
+        ]
+    held = {
+        "time": "2026-06-02T16:00", "question": "Cycle 4?", "answer": "wait for platelets", "who": "tumour board",
+        "source": "minutes of 2 June", "action": "hold", "cycle": 4, "reasons": ["platelets 62 on 1 June"],
+    }  # fmt: skip
+    return [*found, ("decision", held)]
+
+
+def _administration(cycle: int, start: str) -> dict[str, Any]:
+    left = LEFT_MBQ[cycle - 1]
+    residual = {} if left is None else {"residual_activity_MBq": left, "residual_measured_at": f"{start}T10:15"}
+    return {
+        "cycle": cycle, "agent": AGENT, "nuclide": "Lu-177", "start": f"{start}T10:15", "stop": f"{start}T10:45",
+        "prescribed_activity_MBq": PRESCRIBED_MBQ[cycle - 1], "measured_activity_MBq": GIVEN_MBQ[cycle - 1],
+        "measured_at": f"{start}T10:15", "batch": f"L-22{30 + cycle}", "purity_percent": 99.1, **residual,
+        "events": [{"name": "amino acids", "amount": "1 L", "start": f"{start}T09:45", "stop": f"{start}T13:45"}],
+    }  # fmt: skip
+
+
+def _decision(cycle: int, day: datetime) -> dict[str, Any]:
+    reduced = cycle == 4
+    return {
+        "time": (day - timedelta(days=3)).replace(hour=16).isoformat(), "question": f"Cycle {cycle}?",
+        "answer": "at half the activity" if reduced else "as planned", "who": "tumour board",
+        "source": "Lutathera prescribing information (text of 4/2024)", "rule": "thrombocytopenia" if reduced else "",
+        "reasons": ["platelets 62 on 1 June, recovered to 88 on 29 June"] if reduced else [],
+        "action": "reduce" if reduced else "give", "cycle": cycle, "activity_MBq": PRESCRIBED_MBQ[cycle - 1],
+    }  # fmt: skip
 
 
 def _labs() -> list[tuple[str, dict[str, Any]]]:

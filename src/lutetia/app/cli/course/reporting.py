@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lutetia.app.report.course import CourseContent
     from lutetia.app.store.courses import StoredCourse
 
-NO_PROTOCOL = "The course follows no protocol: no grades, no rules, no dates. Add an enrolment, or give --protocol, to have them."
+NO_PROTOCOL = "The course follows no protocol: no grades, no rules, no dates; add an enrolment or give --protocol."
 
 
 def report(

@@ -16,9 +16,12 @@ Cell = str | dict[str, str]
 GRADE_COLOURS: Final = {1: "#E3B23C", 2: "#E07B26", 3: "#C0392B", 4: "#7B1E3A", 5: "#2B0A1A"}
 """Grades of toxicity from light to dark, so that they are told apart without colours too."""
 
+GRADE_INK: Final = GRADE_COLOURS | {1: "#8A6500", 2: "#B35A0F"}
+"""The same for words, dark enough to be read on white."""
+
 TONES: Final = {
     "": "#1c2430", "soft": "#566070", "good": "#1b6e3c", "warn": "#a34700", "bad": "#a32020",
-    **{f"grade{grade}": colour for grade, colour in GRADE_COLOURS.items()},
+    **{f"grade{grade}": colour for grade, colour in GRADE_INK.items()},
 }  # fmt: skip
 """Colour of a cell by what it says."""
 

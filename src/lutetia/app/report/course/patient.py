@@ -116,7 +116,8 @@ def cycles_sections(content: CourseContent) -> list[Block]:
         for agent, total in course.cumulative_activity_bq().items()
     ]
     heads = (
-        "cycle", "date", "agent", "prescribed\nGBq", "given, net\nGBq", "residual\nMBq", "route", "batch\npurity", "decision",
+        "cycle", "date", "agent", "prescribed\nGBq", "given, net\nGBq", "residual\nMBq", "route", "batch\npurity",
+        "decision",
     )  # fmt: skip
     return section(
         "Cycles",

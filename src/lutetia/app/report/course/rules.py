@@ -71,7 +71,8 @@ def _window_fact(content: CourseContent) -> str:
     if not windows or (content.modification or {}).get("state") == "STOPPED":
         return ""
     one = windows[0]
-    return f"Window of cycle {one['cycle']}: {day_text(one['earliest'])} to {day_text(one['latest'])}, due {day_text(one['due'])}."
+    earliest, latest, due = (day_text(one[key]) for key in ("earliest", "latest", "due"))
+    return f"Window of cycle {one['cycle']}: {earliest} to {latest}, due {due}."
 
 
 def _rules_fact(content: CourseContent) -> str:
@@ -159,10 +160,8 @@ def eligibility_sections(content: CourseContent, sources: Sources) -> list[Block
 def next_cycle_sections(content: CourseContent, sources: Sources) -> list[Block]:
     """Window, washout, laboratory, and the plan."""
     schedule = content.schedule or {}
-    windows, due = (
-        schedule.get("cycles", ()),
-        [one for one in schedule.get("labs", ()) if one["status"] in ("due", "overdue")],
-    )
+    windows = schedule.get("cycles", ())
+    due = [one for one in schedule.get("labs", ()) if one["status"] in ("due", "overdue")]
     if content.plan is None and not (content.modification and _goes_on(content.modification)):
         return []
     head = f"Next cycle: {windows[0]['cycle']}" if windows else "Next cycle"

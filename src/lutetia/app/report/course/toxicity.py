@@ -42,7 +42,7 @@ def toxicity_sections(content: CourseContent, sources: Sources) -> list[Block]:
     return section(
         "Toxicity",
         table(("test", "baseline", head, "grade", "on", "recovery"), rows, widths=(1, 1, 1, 0, 1, 1.4)),
-        note(f"{told}clinical judgement may give another grade. Nadirs are the worst of the whole course.") if rows else None,
+        note(f"{told}clinical judgement may give another grade.") if rows else None,
         box("Laboratory overdue", labs.get("overdue", ())),
         _events(content),
     )  # fmt: skip
@@ -133,8 +133,11 @@ def renal_sections(content: CourseContent, sources: Sources) -> list[Block]:
         _with_interval(slope.slope_percent_per_yr, slope.interval_95_percent_per_yr),
         sources.mark(INKER, True),
     ]  # fmt: skip
-    heads = ("first eGFR\nmL/min/1.73 m²", "last eGFR\nmL/min/1.73 m²", "points", "over\nyears", "change per year\nmL/min/1.73 m² (95 %)",
-             "change per year\n% (95 %)", "source")  # fmt: skip
+    per_year = "change per year\n"
+    heads = (
+        "first eGFR\nmL/min/1.73 m²", "last eGFR\nmL/min/1.73 m²", "points", "over\nyears",
+        f"{per_year}mL/min/1.73 m² (95 %)", f"{per_year}% (95 %)", "source",
+    )  # fmt: skip
     return section(
         "Renal function",
         table(heads, [row], widths=(0, 0, 0, 0, 0, 0, 1), right=(0, 1, 2, 3, 4, 5)),

@@ -5,22 +5,22 @@ from typing import Any, Final
 
 from lutetia import __version__
 from lutetia.app.report.content import RESEARCH_USE
-from lutetia.app.report.course.accumulation import accumulation_figure
 from lutetia.app.report.course.blocks import TONES, Block, Sources, box, note, picture, section, table
 from lutetia.app.report.course.content import CourseContent
 from lutetia.app.report.course.doses import doses_sections
 from lutetia.app.report.course.patient import cycles_sections, decisions_sections, findings_sections, header
+from lutetia.app.report.course.pictures.accumulation import accumulation_figure
+from lutetia.app.report.course.pictures.timeline import laboratory_figure, timeline_figure
 from lutetia.app.report.course.rules import eligibility_sections, next_cycle_sections, standing, trail_sections
-from lutetia.app.report.course.timeline import laboratory_figure, timeline_figure
 from lutetia.app.report.course.toxicity import renal_sections, toxicity_sections
 from lutetia.app.report.pdf import typeset, width_mm
 from lutetia.app.report.style import STYLE, encoded
 
 CAPTIONS: Final = {
-    "timeline": "The course over time. Diamonds: decisions (green give, orange hold, reduce or omit, red stop). Blue lines: "
-    "administrations; blue area: window of the next cycle; dotted: day of the report.",
-    "laboratory": "Laboratory on the same axis of time. Dashed: the laboratory's limits of normal. Bands: CTCAE grade that a value "
-    "would have (G1 to G4). Rings: worst value after the start.",
+    "timeline": "The course over time. Diamonds: decisions (green give, orange hold, reduce or omit, red stop). Blue "
+    "lines: administrations; blue area: window of the next cycle; dotted: day of the report.",
+    "laboratory": "Laboratory on the same axis of time. Dashed: the laboratory's limits of normal. Bands: CTCAE grade that "
+    "a value would have (G1 to G4). Rings: worst value after the start.",
 }
 METHOD: Final = (
     "Given activity: measured, decayed to the start, less the residual.",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lutetia.app.report.course.blocks import GRADE_COLOURS, as_read
+from lutetia.app.report.course.blocks import GRADE_COLOURS, GRADE_INK, as_read
 from lutetia.app.report.course.content import CourseContent
 from lutetia.app.report.style import TEXT
 from lutetia.errors import LutetiaError
@@ -136,7 +136,7 @@ def _bands(axis: Any, panel: Panel, version: str, levels: Any) -> None:
     """Bands where the criteria give a grade to a value of today, by the last limits of normal."""
     assert panel.last is not None
     model = replace(panel.last, lower_limit=panel.lower, upper_limit=panel.upper)
-    grades = [_grade(replace_value(model, float(level)), panel.baseline, version) for level in levels]
+    grades = [_grade(_with_value(model, float(level)), panel.baseline, version) for level in levels]
     step = levels[1] - levels[0]
     for place, run in _runs(grades):
         if run:
@@ -145,11 +145,11 @@ def _bands(axis: Any, panel: Panel, version: str, levels: Any) -> None:
             if end - start > 0.09 * (levels[-1] - levels[0]):
                 axis.text(
                     1.004, (start + end) / 2, f"G{run}", transform=axis.get_yaxis_transform(), va="center",
-                    fontsize=TEXT - 2.5, color=GRADE_COLOURS[run],
+                    fontsize=TEXT - 2.5, color=GRADE_INK[run],
                 )  # fmt: skip
 
 
-def replace_value(result: LabResult, value: float) -> LabResult | None:
+def _with_value(result: LabResult, value: float) -> LabResult | None:
     """The result with another value; None where the test cannot have it."""
     try:
         return replace(result, value=value)
@@ -171,7 +171,7 @@ def _runs(grades: Sequence[int]) -> list[tuple[tuple[int, int], int]]:
 def _mark(axis: Any, when: datetime, value: float, found: int | None, *, low: bool) -> None:
     from matplotlib.patheffects import withStroke
 
-    colour = GRADE_COLOURS.get(found or 0, LINE)
+    colour = GRADE_INK.get(found or 0, LINE)
     axis.plot([when], [value], "o", ms=7.5, mfc="none", mec=colour, mew=1.4, zorder=4)
     axis.annotate(
         f"{value:.3g}{f' (G{found})' if found else ''}", (when, value), xytext=(6, -5 if low else 6),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lutetia.app.report.course.blocks import GRADE_COLOURS
 from lutetia.app.report.course.content import CourseContent
-from lutetia.app.report.course.laboratory import draw_panel, panels_of
+from lutetia.app.report.course.pictures.laboratory import draw_panel, panels_of
 from lutetia.app.report.slices import WIDTH, shortened
 from lutetia.app.report.style import TEXT, figure_of_height
 from lutetia.response.toxicity import versions
@@ -23,7 +23,7 @@ CYCLE: Final = "#0072B2"
 DRUG: Final = "#009E73"
 IMAGE: Final = "#7F4FA8"
 DECISION: Final = {"give": "#1b6e3c", "reduce": "#D55E00", "hold": "#D55E00", "omit": "#D55E00", "stop": "#a32020"}
-INCH: Final = {"bars": 0.9, "lane": 0.16, "panel": 0.88}
+INCH: Final = {"bars": 1.0, "lane": 0.175, "panel": 0.88}
 LEFT, RIGHT, BELOW = 1.3, 0.28, 0.3
 """Room for the names of the lanes, the grades and the dates. [inch]"""
 ON_THE_AXIS: Final = ("administration", "lab", "event", "imaging", "decision")
@@ -217,10 +217,11 @@ def _common(
         for given in content.course.administrations:
             axis.axvline(given.start, color=CYCLE, lw=0.7, alpha=0.55, zorder=1)
     if window is not None:
+        middle = window[0] + (window[1] - window[0]) / 2
         axes[0].annotate(
-            f"window of\ncycle {window[2]}", (window[0] + (window[1] - window[0]) / 2, 1.0), xycoords=("data", "axes fraction"),
+            f"window of\ncycle {window[2]}", (middle, 1.0), xycoords=("data", "axes fraction"),
             ha="center", va="top", fontsize=TEXT - 2, color=CYCLE, linespacing=1.0,
         )  # fmt: skip
-    locator = AutoDateLocator(minticks=4, maxticks=12)
+    locator = AutoDateLocator(minticks=4, maxticks=12)  # type: ignore[no-untyped-call]
     axes[-1].xaxis.set_major_locator(locator)
-    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
