@@ -91,7 +91,7 @@ def _patient() -> list[tuple[str, dict[str, Any]]]:
         ("risk", {"date": "2025-12-15", "name": "hypertension"}),
         ("risk", {"date": "2025-12-15", "name": "diabetes", "present": False}),
         ("medication", {"name": "octreotide LAR", "drug_class": "long-acting SSA", "start": "2024-07-01",
-                        "end": "2026-05-05", "dose": "30 mg i.m. every 4 weeks"}),
+                        "end": "2025-12-05", "dose": "30 mg i.m. every 4 weeks"}),
         ("medication", {"name": "amlodipine", "start": "2025-03-01", "dose": "5 mg"}),
         ("observation", {"name": "weight", "value": 71, "unit": "kg", "time": "2026-01-12T08:00"}),
         ("observation", {"name": "sstr_positive", "value": True, "time": "2025-12-15"}),

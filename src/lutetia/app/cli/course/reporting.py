@@ -1,5 +1,6 @@
 """The command ``course report``: everything that is known of a course in one PDF or HTML file."""
 
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,8 +81,10 @@ def write_report(out: Path, content: "CourseContent", *, force: bool) -> None:
         partial.write_bytes(made)
         partial.replace(out)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"{out.name} cannot be written ({error.strerror}).") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def gathered(
@@ -141,7 +144,6 @@ def content_of(found: "Asked", *, now: datetime, plan: dict[str, Any] | None = N
         version=found.stored.version,
         audit_hash=found.stored.audit[-1].hash,
         chronicle=found.chronicle,
-        findings=found.findings,
         protocol=found.protocol,
         eligibility=eligibility_answer(found),
         labs=labs_answer(found),

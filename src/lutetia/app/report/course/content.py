@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from lutetia.therapy.chronicle import Chronicle, Findings
+from lutetia.therapy.chronicle import Chronicle
 from lutetia.therapy.course import Course
 from lutetia.therapy.protocols.model import Protocol
 
@@ -23,7 +23,7 @@ class CourseContent:
     made_at : when the report is made, local time
     version, audit_hash : of the stored course, and the last link of its audit trail
     protocol : that is followed or was asked for; None where the course follows none
-    chronicle, findings : what the rules see
+    chronicle : what the rules see
     eligibility, labs, modification, schedule, plan : answers; None where there is none
     warnings : what was assumed of the course
     """
@@ -34,7 +34,6 @@ class CourseContent:
     version: int
     audit_hash: str
     chronicle: Chronicle
-    findings: Findings | None = None
     protocol: Protocol | None = None
     eligibility: Document | None = None
     labs: Document | None = None

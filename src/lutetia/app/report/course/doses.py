@@ -1,6 +1,6 @@
 """Section on absorbed doses: by region and cycle, summed, beside the limits that are used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,10 +21,13 @@ KINDS_IN_ORDER: Final = ("organ", "lesion")
 BELOW: Final = (
     "Below each dose: Gy/GBq of the activity that its dose.json states. ≥: cycles without a dose are named."
 )
+MOST_CYCLES: Final = 6
+"""Columns for which there is room on a page; further cycles follow in a table below."""
 CAPTION: Final = (
     "Absorbed dose summed over the cycles with its standard uncertainty (k=1), and limits. Open: a cycle before it has no "
     "dose of the region, so that the sum is too low."
 )
+PLANNED: Final = " Stars: after the next cycle as planned."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,26 +63,36 @@ def limits_beside(content: CourseContent) -> tuple[Beside, ...]:
 def doses_sections(content: CourseContent, sources: Sources, figures: Mapping[str, bytes]) -> list[Block]:
     """Doses by cycle and summed, and how far the limits are."""
     doses = sorted(cumulative_doses(content.course), key=_order)
-    cycles = sorted({cycle for dose in doses for cycle in (*dose.by_cycle_gy, *dose.missing_cycles)})
-    by_cycle = {record.cycle: record for record in content.course.doses}
-    rows = [
-        [
-            dose.region,
-            *(_in_cycle(dose, by_cycle.get(cycle), cycle, content.course) for cycle in cycles),
-            _sum(dose),
-        ]
-        for dose in doses
-    ]
-    heads = ("region", *(f"cycle {cycle}\nGy" for cycle in cycles), "all cycles\nGy")
     beside = [_beside(one, sources) for one in limits_beside(content)]
+    heads = ("limit", "region", "so far\nGy", "of the limit", "comes from", "source")
     return section(
         "Absorbed doses, ± u (k=1)",
-        table(heads, rows, widths=(1.6, *(1 for _ in cycles), 1.2), right=range(1, len(heads))),
-        note(BELOW) if rows else None,
-        picture("limits", CAPTION) if "limits" in figures else None,
-        table(("limit", "region", "so far\nGy", "of the limit", "comes from", "source"), beside,
-              widths=(1.2, 1, 0, 0, 2, 0), right=(2, 3)),
-    )  # fmt: skip
+        *_by_cycle(doses, content.course),
+        note(BELOW) if doses else None,
+        picture("limits", CAPTION + (PLANNED if content.plan else "")) if "limits" in figures else None,
+        table(heads, beside, widths=(1.2, 1, 0, 0, 2, 0), right=(2, 3)),
+    )
+
+
+def _by_cycle(doses: Sequence[RegionDose], course: Course) -> list[Block]:
+    """A table of as many cycles as there is room for, and the next; the sum stands in the last."""
+    cycles = sorted({cycle for dose in doses for cycle in (*dose.by_cycle_gy, *dose.missing_cycles)})
+    records = {record.cycle: record for record in course.doses}
+    found = []
+    for first in range(0, len(cycles), MOST_CYCLES):
+        shown, last = cycles[first : first + MOST_CYCLES], first + MOST_CYCLES >= len(cycles)
+        rows = [
+            [
+                dose.region,
+                *(_in_cycle(dose, records.get(cycle), cycle, course) for cycle in shown),
+                *([_sum(dose)] * last),
+            ]
+            for dose in doses
+        ]
+        heads = ("region", *(f"cycle {cycle}\nGy" for cycle in shown), *(["all cycles\nGy"] * last))
+        widths = (1.6, *(1 for _ in shown), *([1.2] * last))
+        found.append(table(heads, rows, widths=widths, right=range(1, len(heads))))
+    return found
 
 
 def _order(dose: RegionDose) -> int:

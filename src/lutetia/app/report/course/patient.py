@@ -12,12 +12,22 @@ from lutetia.app.report.course.blocks import (
     day_text,
     gbq_text,
     note,
+    of_items,
     pairs,
     section,
     table,
 )
 from lutetia.app.report.course.content import CourseContent
-from lutetia.therapy.course import Administration, Decision, Diagnosis, Medication, NetActivity, Patient
+from lutetia.therapy.course import (
+    Administration,
+    Course,
+    Decision,
+    Diagnosis,
+    Medication,
+    NetActivity,
+    Observation,
+    Patient,
+)
 from lutetia.therapy.facts import day
 from lutetia.units import MBQ_PER_BQ
 
@@ -65,9 +75,6 @@ def findings_sections(content: CourseContent) -> list[Block]:
     course = content.course
     present = [one.name for one in course.risk_factors if one.present]
     absent = [one.name for one in course.risk_factors if not one.present]
-    weight = next(
-        (one for one in reversed(course.observations) if one.name.casefold() in ("weight", "body weight")), None
-    )
     rows = [
         *(("diagnosis", _diagnosis(one)) for one in course.diagnoses),
         *(
@@ -75,7 +82,8 @@ def findings_sections(content: CourseContent) -> list[Block]:
         ),
         *([("risk factors", ", ".join(present))] if present else []),
         *([("not present", ", ".join(absent))] if absent else []),
-        *([("weight", f"{weight.value:g} {weight.unit} ({day_text(weight.time)})")] if weight else []),
+        *([("last noted", "; ".join(_noted(one) for one in course.current_observations().values()))]
+          if course.observations else []),
         *(("medication", _drug(one)) for one in course.medications),
     ]  # fmt: skip
     return section("Diagnosis, imaging, risk factors, medication", pairs(rows))
@@ -96,6 +104,12 @@ def _read(krenning: int | None, text: str) -> str:
     return ", ".join(part for part in (score, text) if part)
 
 
+def _noted(one: Observation) -> str:
+    value = {True: "yes", False: "no"}[one.value] if isinstance(one.value, bool) else one.value
+    shown = f"{value:g}" if isinstance(value, float) else value
+    return f"{of_items([one.name])} {shown} {one.unit}".rstrip() + f" ({day_text(one.time)})"
+
+
 def _drug(one: Medication) -> str:
     kind = f" ({one.drug_class})" if one.drug_class else ""
     dose = f", {one.dose}" if one.dose else ""
@@ -112,7 +126,7 @@ def cycles_sections(content: CourseContent) -> list[Block]:
     if not rows:
         return []
     totals = [
-        f"{agent}: {gbq_text(total)}{'' if total is None else ' GBq'}"
+        f"{agent}: {_bound(course, agent)}{gbq_text(total)}{'' if total is None else ' GBq'}"
         for agent, total in course.cumulative_activity_bq().items()
     ]
     heads = (
@@ -124,6 +138,13 @@ def cycles_sections(content: CourseContent) -> list[Block]:
         table(heads, rows, widths=(0, 0, 0, 0, 0, 0, 0, 0, 1), right=(3, 4, 5)),
         note(f"Given over all cycles: {'; '.join(totals)}. {NET}"),
     )
+
+
+def _bound(course: Course, agent: str) -> str:
+    """A sign where the residual of a cycle was not measured and the sum is an upper bound."""
+    nets = [net for net in course.net_activities() if net.agent == agent]
+    known = all(net.activity_bq is not None for net in nets)
+    return "≤ " if known and not all(net.residual_known for net in nets) else ""
 
 
 def decision_before(given: Administration, decisions: tuple[Decision, ...]) -> Decision | None:

@@ -37,8 +37,8 @@ def standing(content: CourseContent) -> dict[str, Any]:
         return {"line": line, "tone": "warn", "facts": []}
     rules = _rules_fact(content) if _goes_on(state) else ""
     return {
-        "line": _line(state, content.schedule),
-        "tone": TONE_OF_STATE[state["state"]],
+        "line": _line(state, content.schedule, content.eligibility),
+        "tone": "warn" if rules and _held_up(content.eligibility) else TONE_OF_STATE[state["state"]],
         "facts": [fact for fact in (_window_fact(content), rules, _plan_fact(content)) if fact]
         + [f"Laboratory overdue: {text}." for text in (content.labs or {}).get("overdue", ())],
     }
@@ -49,9 +49,11 @@ def _goes_on(state: Mapping[str, Any]) -> bool:
     return state["state"] == "HELD" or state["activity_MBq"] is not None
 
 
-def _line(state: Mapping[str, Any], schedule: Mapping[str, Any] | None) -> str:
+def _line(
+    state: Mapping[str, Any], schedule: Mapping[str, Any] | None, eligibility: Mapping[str, Any] | None
+) -> str:
     windows = (schedule or {}).get("cycles", ())
-    following = f"Cycle {windows[0]['cycle']}" if windows else "The next cycle"
+    following = f"Cycle {state['cycles_given'] + 1}"
     if state["state"] == "STOPPED":
         return f"Stopped: {state['reason']}."
     if state["state"] == "HELD":
@@ -61,9 +63,25 @@ def _line(state: Mapping[str, Any], schedule: Mapping[str, Any] | None) -> str:
         )
     if state["activity_MBq"] is None:
         return f"No next activity: {state['reason']}."
-    earliest = (schedule or {}).get("earliest")
-    when = "the earliest date cannot be told" if earliest is None else f"not before {day_text(earliest)}"
-    return f"{following}: {state['activity_MBq'] / 1000:g} GBq ({state['reason']}), {when}."
+    when = _when((schedule or {}).get("earliest"), windows, state["as_of"])
+    return f"{following}: {state['activity_MBq'] / 1000:g} GBq ({state['reason']}), {when}{_held_up(eligibility)}."
+
+
+def _when(earliest: str | None, windows: Sequence[Mapping[str, Any]], as_of: str) -> str:
+    if earliest is None:
+        return "the earliest date cannot be told"
+    if day_text(earliest) > day_text(as_of):
+        return f"not before {day_text(earliest)}"
+    latest = windows[0]["latest"] if windows else None
+    ended = f" (its window ended on {latest})" if latest is not None and day_text(latest) < day_text(as_of) else ""
+    return f"possible since {day_text(earliest)}{ended}"
+
+
+def _held_up(eligibility: Mapping[str, Any] | None) -> str:
+    verdict = None if eligibility is None else eligibility["verdict"]
+    return {"not_eligible": "; not all rules are met", "unknown": "; not all rules can be judged"}.get(
+        verdict or "", ""
+    )
 
 
 def _window_fact(content: CourseContent) -> str:
@@ -164,7 +182,9 @@ def next_cycle_sections(content: CourseContent, sources: Sources) -> list[Block]
     due = [one for one in schedule.get("labs", ()) if one["status"] in ("due", "overdue")]
     if content.plan is None and not (content.modification and _goes_on(content.modification)):
         return []
-    head = f"Next cycle: {windows[0]['cycle']}" if windows else "Next cycle"
+    head = (
+        "Next cycle" if content.modification is None else f"Next cycle: {content.modification['cycles_given'] + 1}"
+    )
     return section(
         head,
         table(("cycle", "due", "earliest", "latest", "at most, for toxicity\nfrom last / from due", "source"),

@@ -80,7 +80,10 @@ def _ending(content: CourseContent, sources: Sources) -> list[Block]:
         for place, (source, verified) in enumerate(sources.known.items(), start=1)
     ]
     answers = (content.eligibility, content.labs, content.modification, content.schedule, content.plan)
-    told = [*content.warnings, *(text for one in answers if one is not None for text in one["warnings"])]
+    without = (
+        ["No absorbed doses are noted."] if content.course.administrations and not content.course.doses else []
+    )
+    told = [*content.warnings, *without, *(text for one in answers if one is not None for text in one["warnings"])]
     return section(
         "Sources, assumptions, method",
         table(("", "source", ""), rows, widths=(0, 1, 0)),

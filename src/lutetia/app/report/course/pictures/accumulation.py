@@ -39,7 +39,8 @@ def _panel(axis: Any, content: CourseContent, beside: Sequence[Beside]) -> None:
         shift = 0.07 * (place - (len(regions) - 1) / 2)
         sums = running_sums(content.course, region)
         _curve(axis, sums, shift, colours[region], region)
-        _planned(axis, content.plan or {}, region, cycles[-1] + 1 + shift, colours[region])
+        if sums:
+            _planned(axis, content.plan or {}, sums[-1], shift, cycles[-1] + 1, colours[region])
     for limit in limits:
         axis.axhline(limit, color=LIMIT, lw=1.1, ls=(0, (5, 2)), zorder=1)
         axis.annotate(
@@ -70,8 +71,14 @@ def _curve(axis: Any, sums: Sequence[RegionDose], shift: float, colour: str, reg
         )  # fmt: skip
 
 
-def _planned(axis: Any, plan: Mapping[str, Any], region: str, at: float, colour: str) -> None:
+def _planned(
+    axis: Any, plan: Mapping[str, Any], now: RegionDose, shift: float, following: int, colour: str
+) -> None:
     """What the plan predicts after the next cycle, by the limits of absorbed dose."""
-    rows = [one for one in plan.get("limits", ()) if one["organ"] == region and one["quantity"] == "absorbed dose"]
+    rows = [
+        one for one in plan.get("limits", ()) if (one["organ"], one["quantity"]) == (now.region, "absorbed dose")
+    ]
     if rows:
-        axis.plot([at], [rows[0]["predicted_Gy"]], "*", ms=8, mfc="none", color=colour)
+        at = (max(now.by_cycle_gy) + shift, following + shift)
+        axis.plot(at, [now.sum_gy, rows[0]["predicted_Gy"]], ":", lw=1.1, color=colour)
+        axis.plot(at[1:], [rows[0]["predicted_Gy"]], "*", ms=8, mfc="white", color=colour)

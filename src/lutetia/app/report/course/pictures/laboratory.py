@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lutetia.app.report.course.blocks import GRADE_COLOURS, GRADE_INK, as_read
 from lutetia.app.report.course.content import CourseContent
@@ -19,6 +20,7 @@ from lutetia.therapy.facts import day, moment
 SHOWN: Final = ("platelets", "haemoglobin", "neutrophils", "lymphocytes", "creatinine", "creatinine clearance")
 LINE: Final = "#24487a"
 LIMIT: Final = "#566070"
+FloatArray = NDArray[np.float64]
 LEVELS: Final = 400
 """Values of an axis at which the grade is asked for: finer than a pixel of the panel."""
 
@@ -111,8 +113,8 @@ def draw_panel(axis: Any, panel: Panel, version: str | None) -> None:
     """Draw a panel; with a version of CTCAE its grades are bands."""
     bottom, top = _ends(panel)
     axis.set_ylim(bottom, top)
-    if version is not None and panel.last is not None:
-        _bands(axis, panel, version, np.linspace(bottom, top, LEVELS))
+    if version is not None:
+        _draw_bands(axis, bands_of(panel, version, np.linspace(bottom, top, LEVELS)))
     for limit in (panel.lower, panel.upper):
         if limit is not None and bottom < limit < top:
             axis.axhline(limit, color=LIMIT, lw=0.8, ls=(0, (4, 2)), zorder=1.5)
@@ -132,21 +134,29 @@ def _ends(panel: Panel) -> tuple[float, float]:
     return (0.0 if low < 0.5 * high else low - room), high + room
 
 
-def _bands(axis: Any, panel: Panel, version: str, levels: Any) -> None:
-    """Bands where the criteria give a grade to a value of today, by the last limits of normal."""
-    assert panel.last is not None
+def bands_of(panel: Panel, version: str, levels: FloatArray) -> list[tuple[float, float, int]]:
+    """Where the criteria give a grade to a value of today, by the last limits of normal: from, to, grade."""
+    if panel.last is None:
+        return []
     model = replace(panel.last, lower_limit=panel.lower, upper_limit=panel.upper)
     grades = [_grade(_with_value(model, float(level)), panel.baseline, version) for level in levels]
-    step = levels[1] - levels[0]
-    for place, run in _runs(grades):
-        if run:
-            start, end = levels[place[0]] - step / 2, levels[place[1]] + step / 2
-            axis.axhspan(start, end, color=GRADE_COLOURS[run], alpha=0.16 + 0.05 * run, lw=0, zorder=0)
-            if end - start > 0.09 * (levels[-1] - levels[0]):
-                axis.text(
-                    1.004, (start + end) / 2, f"G{run}", transform=axis.get_yaxis_transform(), va="center",
-                    fontsize=TEXT - 2.5, color=GRADE_INK[run],
-                )  # fmt: skip
+    half = (levels[1] - levels[0]) / 2
+    return [
+        (float(levels[first] - half), float(levels[last] + half), found)
+        for (first, last), found in _runs(grades)
+        if found
+    ]
+
+
+def _draw_bands(axis: Any, bands: Sequence[tuple[float, float, int]]) -> None:
+    bottom, top = axis.get_ylim()
+    for start, end, found in bands:
+        axis.axhspan(start, end, color=GRADE_COLOURS[found], alpha=0.16 + 0.05 * found, lw=0, zorder=0)
+        if end - start > 0.09 * (top - bottom):
+            axis.text(
+                1.004, (start + end) / 2, f"G{found}", transform=axis.get_yaxis_transform(), va="center",
+                fontsize=TEXT - 2.5, color=GRADE_INK[found],
+            )  # fmt: skip
 
 
 def _with_value(result: LabResult, value: float) -> LabResult | None:
@@ -172,9 +182,12 @@ def _mark(axis: Any, when: datetime, value: float, found: int | None, *, low: bo
     from matplotlib.patheffects import withStroke
 
     colour = GRADE_INK.get(found or 0, LINE)
+    first, last = axis.get_xlim()
+    at_the_end = axis.convert_xunits(when) > last - 0.12 * (last - first)
     axis.plot([when], [value], "o", ms=7.5, mfc="none", mec=colour, mew=1.4, zorder=4)
     axis.annotate(
-        f"{value:.3g}{f' (G{found})' if found else ''}", (when, value), xytext=(6, -5 if low else 6),
+        f"{value:.3g}{f' (G{found})' if found else ''}", (when, value), xytext=(-6 if at_the_end else 6, -5 if low else 6),
+        ha="right" if at_the_end else "left",
         textcoords="offset points", fontsize=TEXT - 1.5, va="center", color=colour, weight="bold", zorder=5,
         path_effects=[withStroke(linewidth=2, foreground="white")],
     )  # fmt: skip

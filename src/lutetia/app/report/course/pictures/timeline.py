@@ -17,6 +17,8 @@ from lutetia.units import GBQ_PER_BQ
 
 BEFORE: Final = timedelta(days=120)
 """Of what was before the first administration this much is drawn; what began earlier comes in from the left."""
+WASHOUT: Final = timedelta(days=42)
+"""At least this much is drawn of it, so that the end of what had to be stopped is seen."""
 ROWS: Final = 16
 """Lanes for which there is room; what is left out is in the tables."""
 CYCLE: Final = "#0072B2"
@@ -98,7 +100,7 @@ def span_of(content: CourseContent) -> tuple[datetime, datetime]:
     window = _window(content)
     if window is not None:
         last = max(last, window[1])
-    first = max(earliest, starts[0] - BEFORE) if starts else earliest
+    first = min(max(earliest, starts[0] - BEFORE), starts[0] - WASHOUT) if starts else earliest
     room = max((last - first) * 0.02, timedelta(days=2))
     return first - room, last + room
 
@@ -134,7 +136,10 @@ def lanes_of(content: CourseContent) -> list[Lane]:
     found = [Lane(name="decisions", kind="decision", marks=decisions)] if decisions else []
     for kind, named in (("event", events), ("drug", drugs), ("image", images)):
         found += [Lane(name=name, kind=kind, marks=tuple(marks)) for name, marks in named.items()]
-    return found
+    first, last = span_of(content)
+    return [
+        lane for lane in found if any((end or start) >= first and start <= last for start, end, *_ in lane.marks)
+    ]
 
 
 def _bars(axis: Any, content: CourseContent) -> None:
