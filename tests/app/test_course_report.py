@@ -13,8 +13,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from lutetia.app.cli.course.asked import asked
-from lutetia.app.cli.course.reporting import NO_PROTOCOL, content_of, gathered, write_report
+from lutetia.app.cli.course.reporting import NO_PROTOCOL, gathered, write_report
 from lutetia.app.report.course import html_bytes, pdf_bytes
 from lutetia.app.report.course.patient import age_text
 from lutetia.app.report.course.pictures.laboratory import bands_of, draw_panel, panels_of
@@ -204,9 +203,17 @@ def test_next_cycle_stands_there_only_while_one_may_follow(places, full):
     assert "before cycle 4 | 2026-06-29 | due | leukocytes, bilirubin, albumin, alat, asat" in text
 
 
+def test_the_plan_is_that_of_course_plan(places):
+    held = content(places, as_of="2026-06-16")
+    assert held.plan["action"] == "hold"
+    assert "Plan by organ dose: hold; the physician decides." in said(held)
+    due = said(content(places, as_of="2026-07-10"))
+    assert "Plan by organ dose: give the reduced activity of 3.7 GBq." in due
+    assert "23 Gy absorbed dose | kidney left | 14.1 |" in due
+
+
 def test_a_plan_stands_beside_the_doses_and_in_the_next_cycle(places):
-    found = asked(places["full"], "NET-017", protocol=None, as_of="2026-07-10")
-    planned = content_of(found, now=MADE_AT, plan=PLAN)
+    planned = replace(content(places, as_of="2026-07-10"), plan=PLAN)
     text = said(planned)
     assert "Plan by organ dose: give the reduced activity of 3.7 GBq." in text
     assert "23 Gy absorbed dose | kidney left | 14.1 | 16.5 | < 0.001 | 9.12" in text  # rounded down

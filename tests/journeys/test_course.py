@@ -156,7 +156,9 @@ medications:
 observations: [{name: weight, time: 2026-03-02 08:00:00, value: 71, unit: kg}]
 imaging: [{time: 2026-03-04T10:00, modality: NM, agent: 177Lu-DOTATATE}]
 events: [{term: nausea, grade: 1, ctcae_version: "5.0", start: 2026-03-03, end: 2026-03-04, causality: possible}]
-decisions: [{time: 2026-03-01T15:00, question: "Cycle 1?", answer: "yes", who: board, rule: plt, reasons: [platelets 187]}]
+decisions:
+  - {time: 2026-03-01T15:00, question: "Cycle 1?", answer: "yes", who: board, source: SOP, rule: plt,
+     reasons: [platelets 187]}
 """)
     code, added, _ = begun("add", "P-001", "records.yaml")
     assert (code, len(added["keys"])) == (0, 9)
@@ -209,7 +211,16 @@ def test_what_people_read(said, tmp_path):
     said("add", "P-001", "event", "term=nausea", "grade=1", "ctcae_version=5.0", "start=2026-03-03")
     said("add", "P-001", "medication", "name=ramipril", "start=2020-01-01")
     said("add", "P-001", "diagnosis", "date=2024-06-03", "histology=NET")
-    said("add", "P-001", "decision", "time=2026-03-01T15:00", "question=Cycle 1?", "answer=yes", "who=board")
+    said(
+        "add",
+        "P-001",
+        "decision",
+        "time=2026-03-01T15:00",
+        "question=Cycle 1?",
+        "answer=yes",
+        "who=board",
+        "source=minutes",
+    )
     corrected = said("correct", "P-001", "lab-1", "value=95", "--reason", "read wrongly")
     assert corrected.startswith("Corrected lab-1; it is revision 2, the old one is kept.")
     shown = said("show", "P-001")

@@ -97,6 +97,21 @@ def test_own_measurements_and_own_contacts(lutetia, tmp_path):
     assert night["upper_95_h"] > night["median_h"] > 30
 
 
+def test_a_fit_that_is_poor_does_not_head_the_sheet(lutetia, tmp_path):
+    body = tmp_path / "body.csv"
+    body.write_text("time_h,dose_rate_uSv_h\n2,18\n24,7\n48,14\n")
+    code, document, _ = lutetia("discharge", *LU, "--retention", body, "--country", "Perth")
+    assert code == 0
+    assert next(iter(document)) == "caution"
+    assert "they rise: 14 at 48.0 h" in document["caution"]
+    assert document["retention"]["terms"][0]["fraction"] == 1
+    # 18 at 2 h is 18.2 at 0 h by decay, 14 at 48 h is 17.2
+    assert document["dose_rate"]["at_0_h_uSv_h"] == pytest.approx(18 * 2 ** (2 / 159.5), rel=1e-3)
+    options = ["discharge", *map(str, LU), "--retention", str(body)]
+    result = CliRunner().invoke(application, options, env={"COLUMNS": "80"})
+    assert result.stdout.startswith("CAUTION: The measurements of this patient are not used as a curve")
+
+
 def test_as_people_read_it():
     options = ["discharge", *map(str, LU), "--retention", "dotatate-label", "--country", "US", "--collect-h", "6",
                "--residual-MBq", "118", "--clearance-kBq", "1", "--residual-impurity-percent", "0.3"]  # fmt: skip

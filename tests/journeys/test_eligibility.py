@@ -80,6 +80,46 @@ def test_text_output(facts):
     assert "Research use only" in result.stdout
 
 
+def test_a_protocol_without_rules_for_later_cycles_says_so(lutetia, facts):
+    words = ["eligibility", str(facts), "--protocol", "netter-1", "--retreatment", "--as-of", "2026-01-22"]
+    code, document, _ = lutetia(*words)
+    assert (code, document["verdict"], document["rules"]) == (0, "unknown", [])
+    shown = CliRunner().invoke(application, words, env={"COLUMNS": "80"}).stdout
+    assert " ".join(shown.split()).startswith(
+        "Unknown: the protocol netter-1 states no rules before a later cycle, so nothing can be judged by it."
+    )
+    assert "rule" not in shown.split("cycle, 2026-01-22")[1].split("Sources")[0]  # no empty table
+
+
+def test_ids_are_whole_in_eighty_columns(lutetia, facts, tmp_path):
+    shown = CliRunner().invoke(application, ["protocols"], env={"COLUMNS": "80"}).stdout
+    assert all(line["id"] in shown for line in lutetia("protocols")[1]["protocols"])
+    assert max(map(len, shown.splitlines())) <= 80
+    words = ["eligibility", str(facts), "--protocol", "us-label", "--retreatment", "--as-of", "2026-01-22"]
+    shown = CliRunner().invoke(application, words, env={"COLUMNS": "80"}).stdout
+    assert all(rule["id"] in shown for rule in lutetia(*words)[1]["rules"])
+    course = tmp_path / "course.yaml"
+    course.write_text("administrations:\n  - {date: 2026-01-05T10:00, activity_MBq: 7400}\n", "utf-8")
+    words = ["schedule", str(course), "--protocol", "us-label", "--as-of", "2026-01-22", "--start", "2026-03-02T10:00",
+             "--agent-minutes", "30"]  # fmt: skip
+    shown = CliRunner().invoke(application, words, env={"COLUMNS": "80"}).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    document = lutetia(*words)[1]
+    for name in [*(o["event"] for o in document["order_set"]), *(w["item"] for w in document["washout"])]:
+        assert name in shown
+    assert "…" not in shown
+
+
+def test_limits_are_whole_in_eighty_columns(lutetia):
+    words = ["plan", "--strategy", "tailored-4th", "--dose-Gy", "kidney left=6.12,6.23,6.21", "--activity-GBq",
+             "7.4,7.4,7.4", "--Gy-per-GBq", "kidney left=0.64", "--limit", "kidney-BED-28Gy", "--half-life-h",
+             "kidney left=50"]  # fmt: skip
+    shown = CliRunner().invoke(application, words, env={"COLUMNS": "80"}).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "kidney-BED-28Gy" in shown
+    assert "…" not in shown
+
+
 def test_protocols_are_listed_and_shown(lutetia):
     code, document, _ = lutetia("protocols")
     assert code == 0

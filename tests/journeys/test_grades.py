@@ -79,6 +79,10 @@ def test_grades(lutetia, labs):
 
 
 def test_another_version_is_asked_for_by_name(lutetia, labs):
+    _, four, _ = lutetia("grades", labs, *MAP, "--ctcae", "4.03", "--baseline-before", "2026-01-06")
+    assert {row["version"] for row in four["grades"]} == {"4.03"}
+    found = {(row["test"], row["date"]): row["grade"] for row in four["grades"]}
+    assert found["ALT", "2026-02-09"] == 3  # > 5 x the upper limit; 4.03 has no abnormal baseline
     _, document, _ = lutetia("grades", labs, *MAP, "--ctcae", "6.0")
     found = {(row["test"], row["date"]): row["grade"] for row in document["grades"]}
     assert found["neutrophils", "2026-03-09"] == 2
@@ -126,7 +130,7 @@ RENAL = ["renal", "--unit", "mg/dL", "--sex", "F"]
         ([*RENAL, "--creatinine", "1", "--age", "63", "--weight-kg", "700"], 2, "25 to 350 kg"),
         (["grades", "none.csv"], 2, "no such file"),
         (["grades", "LABS"], 2, "no column test"),
-        (["grades", "LABS", "--ctcae", "4.03"], 2, "there are 5.0, 6.0"),
+        (["grades", "LABS", "--ctcae", "3.0"], 2, "there are 4.03, 5.0, 6.0"),
         (["grades", "LABS", "--map", "Thrombos"], 2, "expected 'their name=platelets'"),
         (["grades", "LABS", "--map", "Thrombos=MCV"], 3, "No laboratory test 'MCV'"),
         (["grades", "LABS", *MAP, "--baseline-before", "6.1.2026"], 2, "--baseline-before '6.1.2026'"),

@@ -80,6 +80,19 @@ def test_methods_stand_side_by_side(lutetia, blood, whole_body):
     assert len(document["published_Gy_per_GBq"]) > 4
 
 
+def test_a_unit_that_is_wrong_by_a_thousand_is_told(lutetia, tmp_path, blood):
+    _, right, _ = lutetia("marrow", "--blood", blood, *GIVEN)
+    assert not any("administered activity right?" in w for w in right["warnings"])
+    for unit, words in (("Bq_per_mL", "at least"), ("MBq_per_mL", "at most 1.25")):
+        wrong = tmp_path / f"{unit}.csv"
+        wrong.write_text(blood.read_text("utf-8").replace("MBq_per_L", unit), "utf-8")
+        code, document, _ = lutetia("marrow", "--blood", wrong, *GIVEN)
+        assert code == 0
+        text = next(w for w in document["warnings"] if w.startswith("Blood: "))
+        assert words in text
+        assert "4132 mL of blood (60 kg)" in text
+
+
 def test_body_excretion_and_bladder_share_all_decays(lutetia, whole_body):
     command = ("marrow", "--whole-body", whole_body, "--voiding-interval-h", "4", "--model", "bi")
     code, document, _ = lutetia(*command, *GIVEN)

@@ -132,7 +132,9 @@ def test_unknown_uncertainty_and_a_wanted_probability(lutetia, tmp_path):
     ("words", "status", "message"),
     [
         (("--strategy", "feeling"), 2, "there are fixed"),
-        (("--limit", "kidney-99Gy"), 2, "No limit 'kidney-99Gy'"),
+        (("--limit", "knee-9Gy"), 2, "No limit 'knee-9Gy'"),
+        (("--limit", "kidney-9"), 2, "No limit 'kidney-9'; there are kidney-23Gy"),
+        (("--protocol", "bi213-dotatoc"), 3, "an individual activity without a number"),
         (("--probability", "0.05"), 2, "per cent with their sign"),
         (("--probability", "60%"), 2, "at most 50 %"),
         (("--dose-Gy", "kidney"), 2, "for example kidney=4.7"),

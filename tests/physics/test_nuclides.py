@@ -1,16 +1,14 @@
-"""Nuclides: half-lives, branching, decays of chains."""
+"""Nuclides: half-lives, branching, photon lines."""
 
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lutetia.errors import InputError
 from lutetia.physics.emissions import emissions
-from lutetia.physics.nuclides import decays_of_chain, detectable_photopeaks, nuclide
+from lutetia.physics.nuclides import detectable_photopeaks, nuclide
 
 DAY_S, HOUR_S, MINUTE_S = 86400.0, 3600.0, 60.0
 
@@ -54,6 +52,7 @@ def test_newer_half_lives_by_choice(name, half_life_s):
     assert found.half_life_s == pytest.approx(half_life_s, rel=1e-12)
     assert found.half_life_source != "ICRP-107"
     assert ("not checked" in found.half_life_source) == (name == "Ac-225")
+    assert found.half_life_verified == (name != "Ac-225")
     assert found.energy_per_decay_mev == nuclide(name).energy_per_decay_mev
 
 
@@ -116,68 +115,6 @@ def test_photopeaks_join_what_a_camera_cannot_separate():
     k_alpha = peaks[2]
     assert k_alpha.yield_per_decay == pytest.approx(0.0285 + 0.0163, abs=1e-4)  # ICRP 107, K alpha 1 and 2 of Hf
     assert detectable_photopeaks("Y-90") == ()
-
-
-def test_one_megabecquerel_decays_mean_life_times():
-    decays = decays_of_chain("Ac-225", np.inf, activity_bq=1e6)
-    assert decays["Ac-225"] == pytest.approx(1e6 * 10.0 * DAY_S / np.log(2.0), rel=1e-9)  # closed form: 1.24649e12
-    assert decays["Ac-225"] == pytest.approx(1.24649e12, rel=1e-5)
-    lead = decays_of_chain("Pb-212", np.inf, activity_bq=1e6)
-    assert lead["Pb-212"] == pytest.approx(5.52610e10, rel=1e-5)
-    assert lead["Tl-208"] == pytest.approx(1.98608e10, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("parent", "alpha", "recoil", "electron"),  # MeV per decay of the parent, ICRP 107 chains in equilibrium
-    [("Ac-225", 27.481, 0.513, 0.690), ("Pb-212", 7.802, 0.150, 0.901), ("Bi-213", 8.324, 0.159, 0.656)],
-)
-def test_energy_of_complete_chains(parent, alpha, recoil, electron):
-    _assert_chain(decays_of_chain(parent, np.inf), alpha, recoil, electron)
-
-
-def test_astatine_without_the_bismuth_that_stays_for_decades():
-    decays = decays_of_chain("At-211", 30.0 * DAY_S)
-    assert decays["Po-211"] == pytest.approx(0.582, rel=1e-6)
-    # closed form: constant number of Bi-207 atoms 0.418, times decay constant, times 30 d less one mean life of At
-    constant = np.log(2.0) / nuclide("Bi-207").half_life_s
-    mean_life_s = nuclide("At-211").half_life_s / np.log(2.0)
-    assert decays["Bi-207"] == pytest.approx(0.418 * constant * (30.0 * DAY_S - mean_life_s), rel=2e-3)
-    _assert_chain({"At-211": decays["At-211"], "Po-211": decays["Po-211"]}, 6.784, 0.131, 0.006)
-    assert decays_of_chain("At-211", np.inf)["Bi-207"] == pytest.approx(0.418, rel=1e-6)
-
-
-def _assert_chain(decays, alpha, recoil, electron):
-    energies = {name: nuclide(name).energy_per_decay_mev for name in decays}
-    assert sum(n * energies[k].alpha for k, n in decays.items()) == pytest.approx(alpha, abs=6e-4)
-    assert sum(n * energies[k].recoil for k, n in decays.items()) == pytest.approx(recoil, abs=6e-4)
-    assert sum(n * energies[k].electron for k, n in decays.items()) == pytest.approx(electron, abs=6e-4)
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.floats(min_value=1.0, max_value=1e8), st.floats(min_value=1.0, max_value=1e12))
-def test_decays_of_the_parent_follow_the_exponential(duration_s, activity_bq):
-    constant = nuclide("Ac-225").decay_constant_per_s
-    decays = decays_of_chain("Ac-225", duration_s, activity_bq=activity_bq)
-    expected = activity_bq / constant * -np.expm1(-constant * duration_s)  # closed form
-    assert decays["Ac-225"] == pytest.approx(expected, rel=1e-6)
-    assert all(decays[child] <= decays["Ac-225"] * (1 + 1e-9) for child in decays)
-
-
-def test_no_activity_no_decays():
-    assert decays_of_chain("Lu-177", 1.0, activity_bq=0.0) == {"Lu-177": 0.0}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"name": "Xx-12", "duration_s": 1.0}, "No nuclide 'Xx-12'"),
-        ({"name": "Lu-177", "duration_s": 0.0}, "duration_s must be positive"),
-        ({"name": "Lu-177", "duration_s": 1.0, "activity_bq": -1.0}, "must not be negative"),
-    ],
-)
-def test_chain_refuses(arguments, message):
-    with pytest.raises(InputError, match=message):
-        decays_of_chain(**arguments)
 
 
 def test_nuclide_refuses():

@@ -136,6 +136,66 @@ def test_alkaline_phosphatase_of_version_six_needs_both():
     assert (unknown.grade, unknown.reason) == (None, "Grade 0 or 1: not known without baseline.")
 
 
+# CTCAE 4.03
+
+
+@pytest.mark.parametrize(("test", "lower", "bounds"), COUNTS)
+def test_counts_of_version_four_are_those_of_five(test, lower, bounds):
+    for edge in (lower, *bounds):
+        for value in (edge, edge * 0.99):
+            found = [grade(lab(test, value, "10^9/L", lower), version=v).grade for v in ("4.03", "5.0")]
+            assert found[0] == found[1]
+
+
+# printed table of 4.03: > ULN, then > factor x ULN, whatever the baseline
+FOUR = [("ALT", "U/L", 40, (3, 5, 20)), ("AST", "U/L", 40, (3, 5, 20)), ("ALP", "U/L", 120, (2.5, 5, 20)),
+        ("GGT", "U/L", 60, (2.5, 5, 20)), ("bilirubin", "umol/L", 20, (1.5, 3, 10)), ("lipase", "U/L", 60, (1.5, 2, 5)),
+        ("amylase", "U/L", 100, (1.5, 2, 5)), ("creatine kinase", "U/L", 170, (2.5, 5, 10)),
+        ("INR", "1", 1.2, (1.5, 2.5)), ("aPTT", "s", 36, (1.5, 2.5))]  # fmt: skip
+
+
+@pytest.mark.parametrize("times_limit", [0.8, 1.0, 2.5])
+@pytest.mark.parametrize(("test", "unit", "upper", "factors"), FOUR)
+def test_version_four_knows_no_abnormal_baseline(test, unit, upper, factors, times_limit):
+    base = lab(test, times_limit * upper, unit, None, upper)
+
+    def of(value):
+        return grade(lab(test, value, unit, None, upper), baseline=base, version="v4.03").grade
+
+    assert (of(upper * 0.9), of(upper), of(upper * 1.01)) == (0, 0, 1)
+    for g, factor in enumerate(factors, start=2):
+        assert (of(factor * upper), of(factor * upper * 1.01)) == (g - 1, g)
+
+
+@pytest.mark.parametrize(
+    ("value", "upper", "baseline", "expected"),
+    [
+        # > 1 to 1.5 x baseline is grade 1 of 4.03, inside the limits of normal too; 5.0 begins at 1.5 x baseline
+        (60, 100, 60, 0), (61, 100, 60, 1), (90, 100, 60, 1), (91, 100, 60, 2), (180, 150, 60, 2), (181, 150, 60, 3),
+        # > ULN, 1.5 x, 3 x, 6 x ULN with a baseline that is never passed
+        (100, 100, 700, 0), (101, 100, 700, 1), (150, 100, 700, 1), (151, 100, 700, 2), (300, 100, 700, 2),
+        (301, 100, 700, 3), (600, 100, 700, 3), (601, 100, 700, 4),
+    ],
+)  # fmt: skip
+def test_creatinine_of_version_four(value, upper, baseline, expected):
+    base = lab("crea", baseline, "umol/L", None, upper)
+    found = grade(lab("crea", value, "umol/L", None, upper), baseline=base, version="4.03")
+    assert (found.grade, found.version) == (expected, "4.03")
+    if value == 61:
+        assert "within the limits of normal" in found.warnings[0]
+        assert grade(lab("crea", value, "umol/L", None, upper), baseline=base).grade == 0
+
+
+@pytest.mark.parametrize(("value", "four", "five"), [(135, 0, 0), (134, 1, 1), (130, 1, 1), (129, 3, 2), (125, 3, 2),
+                                                     (124, 3, 3), (120, 3, 3), (119, 4, 4)])  # fmt: skip
+def test_sodium_of_version_four_has_no_grade_two(value, four, five):
+    people = {"symptoms": False}
+    found = [
+        grade(lab("Na", value, "mmol/L", 135, 145), version=v, circumstances=people).grade for v in ("4.03", "5.0")
+    ]
+    assert found == [four, five]
+
+
 # every bound of the data, from both sides
 
 BOUNDS = [
@@ -161,7 +221,7 @@ def situation(condition, bound, test, unit):
     )
     base = high
     if condition.when == "baseline high":
-        base = 2 * high
+        base = 1.2 * high
     elif condition.when == "baseline low":
         base = low / 2
     elif bound.reference == "baseline":
@@ -204,12 +264,14 @@ def test_every_bound_from_both_sides(term, g, condition, bound, unit):
 
 
 def test_the_data_have_their_terms():
-    assert versions() == ("5.0", "6.0")
+    assert versions() == ("4.03", "5.0", "6.0")
+    assert {term.test for term in criteria("4.03")} >= {term.test for term in criteria("5.0")}
     assert {term.test for term in criteria("5.0")} >= {
         "platelets", "neutrophils", "lymphocytes", "leukocytes", "haemoglobin", "creatinine", "ALT", "AST", "bilirubin",
         "ALP", "albumin", "potassium", "INR", "lipase",
     }  # fmt: skip
-    assert [term.term for term in criteria("5.0") if not term.verified] == ["Chronic kidney disease"]
+    for version in ("4.03", "5.0"):
+        assert [term.term for term in criteria(version) if not term.verified] == ["Chronic kidney disease"]
     assert all(term.source for version in versions() for term in criteria(version))
 
 
@@ -289,7 +351,7 @@ def test_a_grade_does_not_depend_on_the_unit():
     ("keywords", "error", "said"),
     [
         ({"circumstances": {"symptom": True}}, InputError, "Circumstance symptom; .*fasting.*symptoms"),
-        ({"version": "4.03"}, InputError, "'4.03'; there are 5.0, 6.0"),
+        ({"version": "4"}, InputError, "'4'; there are 4.03, 5.0, 6.0"),
         ({"term": "Anemia"}, MissingDataError, "there are Platelet count decreased"),
         ({"baseline": lab("Hb", 13, "g/dL")}, InputError, "expected the same test"),
         ({"baseline": lab("PLT", 200, "G/L", day=1)}, InputError, "later than the result"),

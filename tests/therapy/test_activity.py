@@ -297,7 +297,7 @@ def test_less_than_the_protocols_lowest_is_held():
 def test_what_was_given_leaves_nothing():
     plan = planned("tailored-4th", course(8, 8, 8), cycle=4)
     assert (plan.action, plan.activity_bq) == ("stop", 0.0)
-    assert "leaves nothing under 23 Gy to the kidney (best estimate 24 Gy)" in plan.reasons[-1]
+    assert "leaves nothing under 23 Gy to the kidney (best estimate 24 Gy; kidney-23Gy, " in plan.reasons[-1]
 
 
 @pytest.mark.parametrize(
@@ -393,8 +393,32 @@ def test_bounds_of_protocols():
 def test_limits_by_name():
     assert name_of(find_limits("Kidney-23Gy")[0]) == "kidney-23Gy"
     assert len(find_limits("kidney-BED-40Gy")) == 2  # Bodei and ILUMINET
-    with pytest.raises(InputError, match="No limit 'kidney-99Gy'; there are kidney-23Gy"):
-        find_limits("kidney-99Gy")
+    for name in ("kidney", "kidney-23Sv", "kidney-Gy", "kidney--5Gy", "kidney-1e3Gy"):
+        with pytest.raises(InputError, match=f"No limit '{name}'; there are kidney-23Gy"):
+            find_limits(name)
+    with pytest.raises(InputError, match="no such organ; expected one of kidney"):
+        find_limits("knee-10Gy")
+    for name in ("kidney-0Gy", "kidney-1001Gy"):
+        with pytest.raises(InputError, match=r"cannot be meant; expected 0\.01 to 1000 Gy"):
+            find_limits(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "organ", "quantity", "value", "shown"),
+    [
+        ("kidney-25Gy", "kidney", "absorbed dose", 25.0, "kidney-25Gy"),
+        ("Kidneys-BED-30.5Gy", "kidney", "BED", 30.5, "kidney-BED-30.5Gy"),
+        ("red-marrow-1.5Gy", "red marrow", "absorbed dose", 1.5, "marrow-1.5Gy"),
+        ("liver-25Gy", "liver", "absorbed dose", 25.0, "liver-25Gy"),
+    ],
+)
+def test_a_limit_of_ones_own(name, organ, quantity, value, shown):
+    (limit,) = find_limits(name)
+    assert (limit.region, limit.quantity, limit.limit_gy, limit.verified) == (organ, quantity, value, False)
+    assert (limit.source, name_of(limit)) == ("given by the user", shown)
+    # said in the answer
+    plan = planned("tailored-4th", Cycles(), cycle=4, limits=("kidney-25Gy",))
+    assert any("kidney-25Gy is the user's own limit" in text for text in plan.warnings)
 
 
 def test_sides_and_doses_that_are_missing():

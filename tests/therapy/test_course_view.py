@@ -226,3 +226,10 @@ def test_the_day_is_seen_to_the_minute():
 def test_what_a_rule_could_not_take_is_refused(build, message):
     with pytest.raises(InputError, match=message):
         build()
+
+
+def test_uptakes_give_a_score_where_no_reader_did():
+    read = SstrRead(date=date(2026, 1, 15), tracer="68Ga-DOTATATE", lesion=12.0, liver=6.0, spleen=20.0)
+    assert only(Course(patient=PATIENT, sstr_reads=(read,)), "krenning_score")[0] == 3
+    with pytest.raises(InputError, match=r"sstr\.liver: 0 cannot be"):
+        SstrRead(date=date(2026, 1, 15), tracer="68Ga-DOTATATE", lesion=12.0, liver=0.0)

@@ -67,7 +67,7 @@ def number_facts(condition):
 
 
 def default_unit(name):
-    return {"bilirubin": "µmol/L", "enzyme": "U/L"}[items()[name].quantity]
+    return items()[name].reference_unit
 
 
 def leaf_facts(condition):
@@ -216,7 +216,7 @@ def test_units_are_converted(item, value, unit, protocol, state):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"haemoglobin": lab(9, "mg/dL")}, "unit 'mg/dL'; expected g/L or g/dL or mmol/L"),
+        ({"haemoglobin": lab(9, "mg/dL")}, "unit 'mg/dL'; expected g/dL or g/100mL or g/L or mmol/L"),
         ({"haemoglobin": lab(9)}, "no unit"),
         ({"haemoglobin": lab(140, "g/dL")}, "cannot be believed; is the unit right"),
         ({"platelet": lab(100, "10^9/L")}, "No item 'platelet'; is it platelets"),
@@ -330,8 +330,20 @@ def test_a_protocol_without_rules_for_later_cycles_makes_nobody_eligible():
     result = evaluate(read_protocol("application-note"), never, AS_OF, "retreatment")
     assert {rule.state for rule in result.rules} == {"met"}
     assert result.verdict == "unknown"
-    assert "states no rules for retreatment" in result.warnings[0]
-    assert evaluate(read_protocol("alphamedix"), {}, AS_OF, "retreatment").verdict == "unknown"
+    assert "states no rules before a later cycle but washout" in result.reason
+    none = evaluate(read_protocol("alphamedix"), {}, AS_OF, "retreatment")
+    assert (none.verdict, none.rules) == ("unknown", ())
+    assert none.reason == (
+        "Unknown: the protocol alphamedix states no rules before a later cycle, so nothing can be judged by it."
+    )
+
+
+def test_the_reason_names_the_rules_that_decided():
+    label = read_protocol("us-label")
+    result = evaluate(label, {"ecog": lab(1), "tumour": [Fact(value="other", date=AS_OF)]}, AS_OF)
+    assert result.reason == "Not met: tumour."
+    left = evaluate(label, {}, AS_OF)
+    assert left.reason.startswith("Not known: age, tumour, receptor")
 
 
 def test_unchecked_rules_are_told():

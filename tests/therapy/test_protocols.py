@@ -7,6 +7,7 @@ import yaml
 
 from lutetia.errors import ProtocolError
 from lutetia.physics.nuclides import nuclide
+from lutetia.response.toxicity import versions
 from lutetia.therapy.documents import field_name, read_document
 from lutetia.therapy.protocols import read_protocol, shipped_protocols
 from lutetia.therapy.protocols.schema import faults, protocol_schema
@@ -83,6 +84,8 @@ def test_key_numbers():
     assert read_protocol("lutia").route == "intra-arterial"
     assert read_protocol("netter-1").ctcae_version == "4.03"
     assert label.ctcae_version == "5.0"
+    # grades are computed by the version that a protocol pins, so each must be there
+    assert {p.ctcae_version for p in shipped_protocols()} == {"4.03", "5.0"} <= set(versions())
 
 
 def test_washouts():

@@ -211,9 +211,82 @@ def test_files_that_cannot_be(table, text, message):
         read(table(text))
 
 
+# fits that must not decide
+
+
+def course(values, u=None):
+    """Dose rates or activities at hours, as a file."""
+    return "\n".join(f"{t:g},{v:.6g}" + ("" if u is None else f",{u * v:.6g}") for t, v in values.items())
+
+
+DOSE_RATES = "time_h,dose_rate_uSv_h\n"
+HALF_LIFE_H = 58.0
+
+
+def falling(*hours):
+    return {t: 10 * 2 ** (-t / HALF_LIFE_H) for t in hours}
+
+
+@pytest.mark.parametrize(
+    ("factor", "refused"),
+    # at 72 h; the decay-corrected measurement at 24 h is the earlier one, 10 * 2**(-24 (1/58 - 1/159.5))
+    [(1.0, False), (1.25, False), (2.5, True)],
+)
+def test_a_rise_is_not_fitted_away(table, factor, refused):
+    values = falling(2, 24, 48, 72)
+    values[72] *= factor
+    found = read(table(DOSE_RATES + course(values)))
+    assert bool(found.caution) is refused
+    if refused:
+        assert "they rise" in found.caution
+        assert found.retention.drawn is None
+        assert found.retention.terms == ((1.0, DECAY),)
+        # nowhere below a measurement, and equal to the highest decay-corrected one
+        at = {t: float(found.dose_rate.at(t * H)) * 3.6e9 for t in values}
+        assert min(at[t] / values[t] for t in values) == pytest.approx(1, abs=1e-6)  # six digits in the file
+        assert "Before the first measurement at 2.0 h" in found.caution
+
+
+def test_the_bound_of_a_rise_from_both_sides(table):
+    # two points are all that a line through both needs: only the rise can be seen
+    first = 10.0
+    for rise, refused in ((1.299, False), (1.301, True)):
+        second = first * rise * math.exp(-DECAY * 22 * H)
+        found = read(table(DOSE_RATES + course({2: first, 24: second})))
+        assert ("they rise" in found.caution) is refused
+
+
+def test_a_rise_within_the_stated_uncertainties_is_scatter(table):
+    second = 10 * 1.5 * math.exp(-DECAY * 22 * H)
+    text = "time_h,dose_rate_uSv_h,u_uSv_h\n"
+    # 5 above with 0.2 of each (10, 15): 2 * hypot(2, 3) = 7.2 covers it; with 0.05 1.8 does not
+    assert "they rise" not in read(table(text + course({2: 10, 24: second}, u=0.2))).caution
+    assert "they rise" in read(table(text + course({2: 10, 24: second}, u=0.05))).caution
+
+
+def test_points_that_lie_off_with_small_uncertainties(table):
+    values = falling(2, 24, 48, 72)
+    scattered = {t: v * (1.04 if i % 2 else 1 / 1.04) for i, (t, v) in enumerate(values.items())}
+    text = "time_h,dose_rate_uSv_h,u_uSv_h\n"
+    assert "reduced chi-square" in read(table(text + course(scattered, u=0.02))).caution
+    assert read(table(text + course(scattered, u=0.2))).caution == ""
+    assert read(table(text + course(values, u=0.02))).caution == ""
+
+
+def test_rising_activities_leave_all_that_was_given(table):
+    found = read(table("time_h,activity_MBq\n4,2000\n24,4000\n48,4200\n"))
+    # 4200 MBq at 48 h are 5170 at 0 h: less than was given, which nobody can exceed
+    assert found.retention.terms == ((1.0, DECAY),)
+    assert "they rise" in found.caution
+    with pytest.raises(FitError, match=r"a measurement is 1\.33 of the administered activity"):
+        read(table("time_h,activity_MBq\n4,2000\n24,4000\n48,8000\n"))  # 8000 e^(48 ln2/159.5)/7400
+
+
 def test_rising_dose_rates(table):
-    with pytest.raises(FitError):
-        read(table("time_h,dose_rate_uSv_h,u_uSv_h\n1,5,0.1\n24,10,0.1\n48,20,0.1\n72,40,0.1\n"))
+    found = read(table("time_h,dose_rate_uSv_h,u_uSv_h\n1,5,0.1\n24,10,0.1\n48,20,0.1\n72,40,0.1\n"))
+    assert "they rise: 40 at 72.0 h" in found.caution
+    assert "no sum of exponentials that falls" in found.caution
+    assert found.dose_rate.start_sv_per_s * 3.6e9 == pytest.approx(40 * math.exp(DECAY * 72 * H))
 
 
 @pytest.mark.parametrize("name", ["Po-212", "Lu-177"])

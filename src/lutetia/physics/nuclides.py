@@ -1,9 +1,9 @@
-"""Radionuclides: half-life, energy per decay, photon lines, progeny, and the decays of a whole chain."""
+"""Radionuclides: half-life, energy per decay, photon lines and progeny."""
 
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from lutetia.errors import InputError
 from lutetia.physics.emissions import Emissions, emissions
 from lutetia.physics.names import nuclide_name, suggestion
 from lutetia.physics.tables import read_table
-
-_FOR_EVER_S: Final = 1.0e25
-"""Many half-lives of every nuclide there is data for; the library takes no infinity."""
 
 HalfLifeData = Literal["ICRP-107", "newer"]
 """Sets of half-lives: those of ICRP Publication 107, or newer evaluations where the table has one."""
@@ -61,7 +58,7 @@ class Nuclide:
     ----------
     name : "Lu-177"
     half_life_s, decay_constant_per_s : [s], [1/s]
-    half_life_source : data set the half-life is from
+    half_life_source, half_life_verified : data set the half-life is from, and whether it was compared with it
     energy_per_decay_mev : EnergyPerDecay
     photon_lines : by decreasing yield; gamma, X and annihilation radiation
     """
@@ -70,6 +67,7 @@ class Nuclide:
     half_life_s: float
     decay_constant_per_s: float
     half_life_source: str
+    half_life_verified: bool
     energy_per_decay_mev: EnergyPerDecay
     photon_lines: tuple[PhotonLine, ...]
 
@@ -105,7 +103,7 @@ def nuclide(name: str, half_life_data: HalfLifeData = "ICRP-107") -> Nuclide:
     6.647
     """
     emitted = emissions(name)
-    half_life_s, source = _half_life(emitted, half_life_data)
+    half_life_s, source, verified = _half_life(emitted, half_life_data)
     photons = emitted.photons
     lines = [
         PhotonLine(energy_mev=float(energy), yield_per_decay=float(yields))
@@ -116,6 +114,7 @@ def nuclide(name: str, half_life_data: HalfLifeData = "ICRP-107") -> Nuclide:
         half_life_s=half_life_s,
         decay_constant_per_s=float(np.log(2.0)) / half_life_s,
         half_life_source=source,
+        half_life_verified=verified,
         energy_per_decay_mev=EnergyPerDecay(
             electron=emitted.electron_energy_mev,
             photon=emitted.photon_energy_mev,
@@ -156,10 +155,9 @@ def detectable_photopeaks(
 def decays_of_chain(name: str, duration_s: float, *, activity_bq: float | None = None) -> dict[str, float]:
     """Decays of a nuclide and each of its daughters within a time, from a pure parent at time 0.
 
-    Without ``activity_bq`` the numbers are per decay of the parent *within the same time*; with it they are decays
-    of a source that starts with this activity. Daughters are assumed to stay where the parent decays. Infinity as
-    the duration makes sense only when every daughter is short-lived: after 211At, 207Bi decays for decades
-    (32.9 y), and a patient does not keep it. Half-lives are those of ICRP Publication 107.
+    The short way to ``lutetia.physics.chains.chain_decays``, with half-lives of ICRP 107. Without ``activity_bq`` the
+    numbers are per decay of the parent *within the same time*; with it they are decays of a source that starts with
+    this activity. Daughters are assumed to stay where the parent decays.
 
     Parameters
     ----------
@@ -170,22 +168,33 @@ def decays_of_chain(name: str, duration_s: float, *, activity_bq: float | None =
     Returns
     -------
     dict
-        Nuclide -> decays, parent first, then by decreasing number; stable nuclides are left out.
+        Radioactive nuclide -> decays, the parent first.
+
+    Raises
+    ------
+    InputError
+        No time above 0, a negative activity; infinity with a member that lives longer than a year (207Bi).
     """
-    parent = nuclide_name(name)
-    if not duration_s > 0.0:
-        raise InputError(f"decays_of_chain: duration_s must be positive, got {duration_s}.")
-    if activity_bq is not None and not activity_bq >= 0.0:
-        raise InputError(f"decays_of_chain: activity_bq must not be negative, got {activity_bq}.")
-    if activity_bq == 0.0:
-        return {parent: 0.0}
-    decay_library = _decay_library()
-    _known_nuclide(parent)
-    inventory = decay_library.Inventory({parent: activity_bq or 1.0}, "Bq")
-    decays = inventory.cumulative_decays(min(duration_s, _FOR_EVER_S), "s")
-    per = 1.0 if activity_bq is not None else decays[parent]
-    order = sorted(decays, key=lambda member: (member != parent, -float(decays[member])))
-    return {str(member): float(decays[member] / per) for member in order}
+    # imported late: chains are made of nuclides
+    from lutetia.physics.chains import chain, chain_decays
+
+    found = chain_decays(chain(name), horizon_s=duration_s, activity_bq=1.0 if activity_bq is None else activity_bq)
+    return found.per_parent_decay if activity_bq is None else dict(found.decays)
+
+
+def is_stable(name: str) -> bool:
+    """Whether a nuclide ends a chain in the decay data; 209Bi (alpha decay in 1.9e19 y) counts as stable.
+
+    Raises
+    ------
+    InputError
+        When the decay data do not hold the nuclide.
+
+    References
+    ----------
+    de Marcillac et al., Nature 422, 876, 2003, doi:10.1038/nature01541 (209Bi).
+    """
+    return bool(np.isinf(_known_nuclide(nuclide_name(name)).half_life("s")))
 
 
 def _joined_line(group: list[PhotonLine]) -> PhotonLine:
@@ -194,15 +203,16 @@ def _joined_line(group: list[PhotonLine]) -> PhotonLine:
     return PhotonLine(energy_mev=mean, yield_per_decay=total)
 
 
-def _half_life(emitted: Emissions, data: HalfLifeData) -> tuple[float, str]:
+def _half_life(emitted: Emissions, data: HalfLifeData) -> tuple[float, str, bool]:
     if data not in ("ICRP-107", "newer"):
         raise InputError(f"half_life_data is {data!r}; expected 'ICRP-107' or 'newer'.")
     if data == "newer":
         for row in read_table("half_lives", "half_lives.csv"):
             if row["nuclide"] == emitted.name:
-                remark = "" if row["verified"] == "true" else " (not checked against the source)"
-                return float(row["half_life_s"]), row["source"] + remark
-    return emitted.half_life_s, "ICRP-107"
+                verified = row["verified"] == "true"
+                remark = "" if verified else " (not checked against the source)"
+                return float(row["half_life_s"]), row["source"] + remark, verified
+    return emitted.half_life_s, "ICRP-107", True
 
 
 @lru_cache(maxsize=256)

@@ -47,7 +47,8 @@ class RuleResult:
 class Eligibility:
     """Verdict on all rules of a protocol: eligible when all are met, not eligible when one is not, else unknown.
 
-    A protocol without rules of that kind (washout aside) makes nobody eligible: the verdict stays unknown.
+    A protocol without rules of that kind (washout aside) makes nobody eligible: the verdict stays unknown. ``reason``
+    says in a sentence what made the verdict.
     """
 
     protocol: str
@@ -55,6 +56,7 @@ class Eligibility:
     kind: Kind
     as_of: date
     verdict: Verdict
+    reason: str
     rules: tuple[RuleResult, ...]
     warnings: tuple[str, ...]
 
@@ -96,8 +98,9 @@ def evaluate(
         kind=kind,
         as_of=as_of,
         verdict="unknown" if truth is None else "eligible" if truth else "not_eligible",
+        reason=_reason(protocol, results, kind),
         rules=results,
-        warnings=(*protocol.warnings, *_warnings(protocol, results, facts, as_of, kind)),
+        warnings=(*protocol.warnings, *_warnings(results, facts, as_of)),
     )
 
 
@@ -137,16 +140,22 @@ def _result(rule: Rule, facts: Mapping[str, Sequence[Fact]], as_of: date) -> Rul
     )
 
 
-def _warnings(
-    protocol: Protocol,
-    results: tuple[RuleResult, ...],
-    facts: Mapping[str, Sequence[Fact]],
-    as_of: date,
-    kind: Kind,
-) -> list[str]:
-    warnings = []
+def _reason(protocol: Protocol, results: tuple[RuleResult, ...], kind: Kind) -> str:
+    named = {state: [r.id for r in results if r.state == state] for state in ("not_met", "unknown")}
+    if named["not_met"]:
+        return f"Not met: {', '.join(named['not_met'])}."
     if not (protocol.eligibility if kind == "baseline" else protocol.retreatment):
-        warnings.append(f"{protocol.id} states no rules for {kind} but washout; the verdict is left open.")
+        when = "the first cycle" if kind == "baseline" else "a later cycle"
+        washout = " but washout" if results else ""
+        none = f"the protocol {protocol.id} states no rules before {when}{washout}"
+        return f"Unknown: {none}, so nothing can be judged by it."
+    if named["unknown"]:
+        return f"Not known: {', '.join(named['unknown'])}."
+    return "All rules are met."
+
+
+def _warnings(results: tuple[RuleResult, ...], facts: Mapping[str, Sequence[Fact]], as_of: date) -> list[str]:
+    warnings = []
     unchecked = [result.id for result in results if not result.verified]
     if unchecked:
         warnings.append(f"Not compared with their source: {', '.join(unchecked)}.")

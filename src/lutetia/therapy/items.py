@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Final, Literal, cast
 
 from lutetia.errors import InputError
+from lutetia.response.laboratory.catalogue import LabTest, convert, find_test, find_unit
 
 Kind = Literal["number", "flag", "choice", "event", "date"]
 
@@ -24,7 +25,9 @@ class Item:
     ----------
     name, label : in files, and in words
     kind : number, flag (true or false), choice, event (a date, or never), date
-    quantity : of a number, key to its units; empty otherwise
+    quantity : of a number, key to its units; empty otherwise, and of what a laboratory measures
+    laboratory_test : whose units the item has; empty for what no laboratory measures
+    reference_unit : of an item with a laboratory test; of a quantity it is the unit worth 1
     choices : of a choice
     lowest, highest : between which a number can be believed, in the reference unit; None where all are
     """
@@ -33,6 +36,8 @@ class Item:
     label: str
     kind: Kind
     quantity: str
+    laboratory_test: str
+    reference_unit: str
     choices: tuple[str, ...]
     lowest: float | None
     highest: float | None
@@ -52,6 +57,8 @@ def items() -> dict[str, Item]:
             label=row["label"],
             kind=cast(Kind, row["kind"]),
             quantity=row["quantity"],
+            laboratory_test=row["laboratory_test"],
+            reference_unit=row["reference_unit"],
             choices=tuple(choice for choice in row["choices"].split(";") if choice),
             lowest=float(row["lowest"]) if row["lowest"] else None,
             highest=float(row["highest"]) if row["highest"] else None,
@@ -93,7 +100,8 @@ def item_of_words(kind: str, words: str) -> tuple[str, str] | None:
 
     Parameters
     ----------
-    kind : medication (its class), observation (its name), event (its term) or site (of the primary)
+    kind : medication (its class), observation (its name), event (its term), site (of the primary)
+        or day (an event of a cycle's day)
     words : as written; capitals do not matter
 
     Returns
@@ -109,7 +117,25 @@ def item_of_words(kind: str, words: str) -> tuple[str, str] | None:
 
 def units_of(name: str) -> tuple[str, ...]:
     """Units in which an item can be given; ("",) for a number without unit."""
-    return tuple(_factors()[item(name).quantity])
+    test = _test(name)
+    return tuple(_factors()[item(name).quantity] if test is None else test.factors)
+
+
+def _test(name: str) -> LabTest | None:
+    known = item(name).laboratory_test
+    return find_test(known) if known else None
+
+
+def unit_as_spelled(name: str, unit: str) -> str | None:
+    """A unit as the table of the item's units spells it; None for a unit of something else."""
+    test = _test(name)
+    if test is None:
+        return {_bare(known): known for known in units_of(name)}.get(_bare(unit))
+    try:
+        found = find_unit(test, unit)
+    except InputError:
+        return None
+    return found if found in test.factors else None
 
 
 def in_reference_unit(name: str, value: float, unit: str) -> float:
@@ -119,25 +145,26 @@ def in_reference_unit(name: str, value: float, unit: str) -> float:
     ----------
     name : of the item
     value : in ``unit``
-    unit : one of ``units_of``; blanks, a leading x and the two Greek and micro signs are alike
+    unit : one of ``units_of``; blanks, a leading x, u and the two Greek and micro signs are alike
 
     Raises
     ------
     InputError
         A unit of something else, or none where one is needed.
     """
-    factors = _factors()[item(name).quantity]
-    spelled = {_bare(known): known for known in factors}
-    if _bare(unit) not in spelled:
+    spelled = unit_as_spelled(name, unit)
+    if spelled is None:
         given = f"the unit {unit!r}" if unit else "no unit"
-        wanted = " or ".join(known or "none" for known in factors)
+        wanted = " or ".join(known or "none" for known in units_of(name))
         raise InputError(f"{name} has {given}; expected {wanted}.")
-    return rounded(value * factors[spelled[_bare(unit)]])
+    test = _test(name)
+    if test is None:
+        return rounded(value * _factors()[item(name).quantity][spelled])
+    return rounded(convert(test, value, spelled, item(name).reference_unit))
 
 
 def _bare(unit: str) -> str:
-    text = unit.replace(" ", "").replace("\u03bc", "\u00b5").replace("²", "2").removeprefix("×").removeprefix("x")
-    return text.replace("umol", "\u00b5mol").replace("/uL", "/\u00b5L").replace("l", "L")
+    return unit.replace(" ", "").replace("²", "2")
 
 
 def rounded(value: float) -> float:

@@ -28,7 +28,7 @@ BEGUN, KEPT = b"b", b"k"
 def labs(batch: int) -> list[Lab]:
     start = datetime(2026, 1, 1) + timedelta(hours=batch * BATCH)
     return [
-        Lab(test="platelets", time=start + timedelta(hours=i), value=100 * batch + i, unit="10^9/L")
+        Lab(test="serotonin", time=start + timedelta(hours=i), value=100 * batch + i, unit="nmol/L")
         for i in range(BATCH)
     ]
 
@@ -58,7 +58,9 @@ def trial(where: str, pseudonym: str, wait_for: int) -> tuple[int, bool]:
     os.close(write)
     said = b""
     while len(said) < wait_for:
-        said += os.read(read, 1)
+        word = os.read(read, 1)
+        assert word, "the writer ended by itself"
+        said += word
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
     while more := os.read(read, 4096):

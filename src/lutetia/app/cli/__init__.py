@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from lutetia.app.cli.agents import agents
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
+from lutetia.app.cli.cells import cells
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
 from lutetia.app.cli.course import course
 from lutetia.app.cli.cycles import cycles
@@ -20,6 +22,8 @@ from lutetia.app.cli.marrow import marrow
 from lutetia.app.cli.modification import modification
 from lutetia.app.cli.plan import plan
 from lutetia.app.cli.population import population as population_commands
+from lutetia.app.cli.predict import predict
+from lutetia.app.cli.reads import dual_tracer, krenning
 from lutetia.app.cli.reconstruction import reconstruct
 from lutetia.app.cli.renal import renal
 from lutetia.app.cli.s_values import svalues
@@ -191,6 +195,7 @@ def run(
 application.command()(fit)
 application.command()(reconstruct)
 application.command()(sphere)
+application.command()(cells)
 application.command()(kernel)
 
 
@@ -240,11 +245,15 @@ application.command()(bed)
 application.command()(ntcp)
 application.command()(cycles)
 application.command()(renal)
+application.command()(krenning)
+application.command()(dual_tracer)
 application.command()(grades)
 application.command()(discharge)
 application.command()(eligibility)
 application.command()(protocols)
+application.command()(agents)
 application.command()(plan)
+application.command()(predict)
 application.command()(modification)
 application.command()(schedule)
 

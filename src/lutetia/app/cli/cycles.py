@@ -110,12 +110,12 @@ def _read(path: Path) -> dict[str, Any]:
     missing = [key for key in ("subject", "administration", "regions") if key not in document]
     if missing:
         raise MissingDataError(f"{path}: {', '.join(missing)} missing; expected the dose.json of lutetia run.")
-    _require_possible(document, path.name)
+    require_possible(document, path.name)
     return dict(document)
 
 
-def _require_possible(document: dict[str, Any], file: str) -> None:
-    """Raise where something that is read later is not there, or cannot be."""
+def require_possible(document: dict[str, Any], file: str) -> None:
+    """Raise InputError where something that is read later is not there, or cannot be."""
     given, calibration = document["administration"], document.setdefault("calibration", {}) or {}
     if not isinstance(given, dict) or not isinstance(given.get("nuclide"), str):
         raise InputError(f"{file}: administration has no nuclide; expected the dose.json of lutetia run.")

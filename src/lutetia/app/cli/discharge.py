@@ -155,7 +155,7 @@ def make_sheet(asked: Asked) -> "Sheet":
 
     _require_numbers(asked)
     element = nuclide_called(asked.nuclide)
-    dose_rate, agent = _dose_rate(asked, element)
+    dose_rate, agent, caution = _dose_rate(asked, element)
     told = []
     if asked.administered_at_h is None:
         told.append("The hour of the administration was not given: noon was taken (--administered-at-h).")
@@ -183,6 +183,7 @@ def make_sheet(asked: Asked) -> "Sheet":
         draws=asked.draws,
         seed=asked.seed,
         told=(*told, *about_limits, *about_residue),
+        caution=caution,
     )
 
 
@@ -210,13 +211,13 @@ def _require_numbers(asked: Asked) -> None:
         raise InputError(f"--treatments-per-year {asked.treatments_per_year}; expected at least 1.")
 
 
-def _dose_rate(asked: Asked, element: "Nuclide") -> "tuple[ExternalDoseRate, str]":
-    """Dose rate with its retention, and the agent it is of."""
+def _dose_rate(asked: Asked, element: "Nuclide") -> "tuple[ExternalDoseRate, str, str]":
+    """Dose rate with its retention, the agent it is of, and why measurements were not used as a curve."""
     from lutetia.therapy.protection.dose_rate import dose_rate_from_measurement, dose_rate_of_patients
     from lutetia.therapy.protection.measurements import read_measurements
     from lutetia.therapy.protection.retention import PHYSICAL, profile_agent, retention_profile
 
-    activity_bq, agent = asked.activity_mbq * BQ_PER_MBQ, asked.agent
+    activity_bq, agent, caution = asked.activity_mbq * BQ_PER_MBQ, asked.agent, ""
     given = asked.retention or PHYSICAL
     if Path(given).suffix.lower() == ".csv":
         measured = read_measurements(
@@ -229,14 +230,14 @@ def _dose_rate(asked: Asked, element: "Nuclide") -> "tuple[ExternalDoseRate, str
         if measured.dose_rate is not None:
             if asked.dose_rate_usv_h is not None:
                 raise InputError("--dose-rate-uSv-h and dose rates in the CSV of --retention: one of them, please.")
-            return measured.dose_rate, agent
-        retention = measured.retention
+            return measured.dose_rate, agent, measured.caution
+        retention, caution = measured.retention, measured.caution
     else:
         retention = retention_profile(given, decay_constant_per_s=element.decay_constant_per_s)
         agent = agent or profile_agent(given)
     if asked.dose_rate_usv_h is None:
         rate = dose_rate_of_patients(retention, nuclide=element.name, administered_activity_bq=activity_bq)
-        return rate, agent
+        return rate, agent, caution
     u = asked.u_dose_rate_percent
     rate = dose_rate_from_measurement(
         retention,
@@ -246,7 +247,7 @@ def _dose_rate(asked: Asked, element: "Nuclide") -> "tuple[ExternalDoseRate, str
         distance_exponent=asked.distance_exponent,
         relative_uncertainty=None if u is None else u / 100,
     )
-    return rate, agent
+    return rate, agent, caution
 
 
 def _limits(asked: Asked, nuclide: str) -> "tuple[tuple[Limit, ...], list[str]]":

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 def print_discharge(document: dict[str, Any]) -> None:
     """Show the document of ``discharge_document``."""
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console()
+    if document["caution"]:
+        console.print(f"[bold red]CAUTION:[/bold red] {escape(document['caution'])}\n", highlight=False)
     console.print(
         f"[bold]Discharge sheet[/bold]: {document['activity_MBq']:g} MBq {document['agent'] or document['nuclide']}, "
         f"given at {clock(document['administered_at_h'])}",

@@ -70,6 +70,7 @@ def eligibility_document(result: "Eligibility") -> dict[str, Any]:
         "kind": result.kind,
         "as_of": result.as_of.isoformat(),
         "verdict": result.verdict,
+        "reason": result.reason,
         "rules": [
             {
                 "id": rule.id,
@@ -100,18 +101,21 @@ def print_eligibility(document: dict[str, Any]) -> None:
 
     console = Console()
     before = "before the first cycle" if document["kind"] == "baseline" else "before a later cycle"
-    console.print(f"[bold]{VERDICTS[document['verdict']]}[/bold]", highlight=False)
+    unjudged = document["reason"].startswith("Unknown:")
+    said = document["reason"] if unjudged else VERDICTS[document["verdict"]]
+    console.print(f"[bold]{said}[/bold]", highlight=False)
     console.print(f"{document['protocol']} {document['version']}, {before}, {document['as_of']}", highlight=False)
     table = Table(header_style="bold")
     for column in ("rule", "state", "found", "expected"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("rule", "state"))
     colours = {"met": "green", "not_met": "red", "unknown": "yellow"}
     for rule in document["rules"]:
         state = f"[{colours[rule['state']]}]{rule['state'].replace('_', ' ')}[/]"
         found = rule["found"] or ""
         missing = f"missing: {', '.join(rule['missing'])}" if rule["missing"] else ""
         table.add_row(rule["id"], state, "; ".join(filter(None, (found, missing))), rule["expected"])
-    console.print(table)
+    if document["rules"]:
+        console.print(table)
     for warning in document["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
     console.print(f"[dim]Sources of the rules: lutetia protocols ID --json. {document['note']}[/dim]")

@@ -20,7 +20,7 @@ NOTE: Final = "By the value alone; clinical judgement may give another grade. Re
 
 def grades(
     table: Annotated[Path, typer.Argument(help="CSV: test, date, value, unit, and lower_limit, upper_limit.")],
-    ctcae: Annotated[str, typer.Option("--ctcae", help="Version of the criteria: 5.0 or 6.0.")] = "5.0",
+    ctcae: Annotated[str, typer.Option("--ctcae", help="Version of the criteria: 4.03, 5.0 or 6.0.")] = "5.0",
     names: Annotated[
         list[str] | None, typer.Option("--map", help="The file's name of a test or column: 'their name=platelets'.")
     ] = None,
@@ -211,11 +211,9 @@ def print_grades(document: dict[str, Any]) -> None:
         back = "" if row["recovery_date"] is None else f" to {row['recovered_to']} on {row['recovery_date']}"
         console.print(
             f"{row['test']} ({row['term']}): worst {row['value']:g} {row['unit']} on {row['date']} "
-            f"(day {row['after_d']:g}), recovery: {row['recovery']}{back}",
+            f"(day {row['after_d']:.0f}), recovery: {row['recovery']}{back}",
             highlight=False,
         )
-    for overdue in document.get("overdue", ()):
-        console.print(f"[yellow]overdue:[/yellow] {overdue}", highlight=False)
     told = [*document["warnings"], *(f"{r['test']}: {text}" for r in document["grades"] for text in r["warnings"])]
     for warning in dict.fromkeys(told):
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)

@@ -101,11 +101,11 @@ def print_modification(document: dict[str, Any]) -> None:
             f"Stops for good on {document['stops_on']} if still held (from the {reading}).", highlight=False
         )
     table = Table(header_style="bold")
-    for column in ("date", "rule", "state", "what", "found"):
-        table.add_column(column, overflow="fold", no_wrap=column == "date")
+    for column in ("date", "state", "what", "found"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("date", "state"))
     for step in document["steps"]:
         moved = step["after"] if step["before"] == step["after"] else f"{step['before']} → {step['after']}"
-        table.add_row(step["date"], step["rule"], moved, step["what"], step["found"] or "")
+        table.add_row(step["date"][:16].replace("T", " "), moved, step["what"], step["found"] or "")
     console.print(table)
     for one in document["undecided"]:
         console.print(f"[yellow]unknown:[/yellow] {one['rule']}: {', '.join(one['missing'])}", highlight=False)

@@ -1,17 +1,26 @@
 """What is given to ``plan``: files and options, turned into a course and a plan."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lutetia.app.cli.cycles import calibrations_of, cycle_dose, dose_documents, intervals_of
 from lutetia.app.cli.numbers import LARGEST
 from lutetia.dose.uncertainty.course import CycleDose
-from lutetia.errors import InputError
+from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.bounds import Bounds, bounds_of
-from lutetia.therapy.activity.course import Cycles, GivenCycle, RegionDose, Upcoming, is_sided, organ_of, plain
-from lutetia.therapy.activity.limits import margins_of
+from lutetia.therapy.activity.course import (
+    Cycles,
+    GivenCycle,
+    RegionDose,
+    Upcoming,
+    completed,
+    is_sided,
+    organ_of,
+    plain,
+)
+from lutetia.therapy.activity.limits import find_limits, judged_margins
 from lutetia.therapy.activity.planning import Plan, plan_activity
 from lutetia.therapy.activity.prediction import Prediction, stated_prediction
 from lutetia.therapy.activity.strategies import Situation, strategy
@@ -37,48 +46,71 @@ class Course:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """The options, as they were given but for per cent."""
+class Stored:
+    """What a course that is kept says of earlier cycles, in place of files.
 
-    files: tuple[Path, ...]
+    Attributes
+    ----------
+    documents : one for each cycle with what was given, ``cycle`` its number, and the regions of its dose.json, none where
+        there is no dose.json
+    protocol, protocol_cycle, protocol_given_bq : that is followed, number of the next cycle by it, and the activities given
+        by it, None where one is not known. [Bq]
+    highest_bq, clipped_by : what toxicity allows, and the sentence that says so; None for any
+    """
+
+    documents: tuple[dict[str, Any], ...]
+    protocol: Protocol
+    protocol_cycle: int
+    protocol_given_bq: float | None
+    highest_bq: float | None = None
+    clipped_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """The options, as they were given but for per cent; ``stored`` stands in place of files, protocol and cycle."""
+
+    files: tuple[Path, ...] = ()
     strategy: str
     limits: tuple[str, ...]
-    protocol: str | None
+    protocol: str | None = None
     probability: float | None
-    dose_gy: tuple[str, ...]
-    activity_gbq: str | None
-    dose_u_percent: float | None
+    dose_gy: tuple[str, ...] = ()
+    activity_gbq: str | None = None
+    dose_u_percent: float | None = None
     gy_per_gbq: tuple[str, ...]
     u_percent: float | None
     scans: int
     half_life_h: tuple[str, ...]
-    cycle: int | None
+    cycle: int | None = None
     target_gy: float | None
     reduction: float
     clearance_ml_per_min: float | None
     linear: bool
-    agent: str | None
+    agent: str | None = None
     mass_kg: float | None
+    stored: Stored | None = None
 
     def planned(self) -> tuple[Course, Plan]:
         """The course that the options describe, and the plan."""
         propose = strategy(self.strategy)
-        course = self._course()
+        course = self._course() if self.stored is None else self._of_store(self.stored)
         names = self.limits or default_limits(self.strategy)
-        margins, told = margins_of(
+        margins, unjudged = judged_margins(
             names, course.cycles, lambda region: course.next.prediction(region, course.cycles),
             half_life_s=lambda region: course.next.effective_half_life_s(region, course.cycles),
             agent=course.next.agent,
         )  # fmt: skip
+        missing = next((each for each in unjudged if each.decides), None)
+        if self.stored is None and missing is not None:
+            raise MissingDataError(missing.why)
         proposal = propose(self._situation(course))
         found = plan_activity(
             proposal, margins, probability=USUAL_PROBABILITY if self.probability is None else self.probability,
-            bounds=course.bounds, demanded=self.probability is not None,
+            bounds=course.bounds, demanded=self.probability is not None, unjudged=unjudged,
+            required=bool(self.limits),
         )  # fmt: skip
-        return Course(
-            cycles=course.cycles, next=course.next, cycle=course.cycle, bounds=course.bounds,
-            warnings=(*course.warnings, *told),
-        ), found  # fmt: skip
+        return course, found
 
     def _course(self) -> Course:
         documents = dose_documents(self.files, least=0)
@@ -89,9 +121,7 @@ class Asked:
         last = documents[-1]["administration"] if documents else {}
         agent = self.agent or (protocol.agent if protocol else last.get("agent")) or ""
         nuclide = (protocol.nuclide if protocol else last.get("nuclide")) or ""
-        half_life_s = {
-            name: value[0] * S_PER_H for name, value in named_numbers(self.half_life_h, "--half-life-h").items()
-        }
+        half_life_s = self._half_lives()
         read = tuple(
             _given_cycle(document, calibration, agent, half_life_s)
             for document, calibration in zip(documents, calibrations, strict=False)
@@ -105,20 +135,48 @@ class Asked:
             )
         return Course(
             cycles=cycles,
-            next=Upcoming(
-                nuclide=nuclide, agent=agent, stated=self._stated(), scans=self.scans,
-                relative_u=None if self.u_percent is None else self.u_percent / 100,
-                clearance_ml_per_min=self.clearance_ml_per_min, linear=self.linear, half_life_s=half_life_s,
-            ),
+            next=self._next(nuclide, agent),
             cycle=number,
-            bounds=self._bounds(protocol, number, cycles),
+            bounds=Bounds() if protocol is None else self._bounds(protocol, number, cycles.activity_bq),
             warnings=(*told, *_of_agents(documents, nuclide, agent)),
         )  # fmt: skip
 
-    def _bounds(self, protocol: Protocol | None, number: int, cycles: Cycles) -> Bounds:
-        if protocol is None:
-            return Bounds()
-        return bounds_of(protocol, cycle=number, given_bq=cycles.activity_bq, mass_kg=self.mass_kg)
+    def _of_store(self, stored: Stored) -> Course:
+        """The course that is kept; doses that nobody measured are estimated, and that is told."""
+        documents, protocol = stored.documents, stored.protocol
+        measured = [document for document in documents if document["regions"]]
+        names, told = calibrations_of(measured) if measured else ([], [])
+        calibrations = iter(names)
+        upcoming, half_life_s = self._next(protocol.nuclide, protocol.agent), self._half_lives()
+        given = Cycles(
+            given=tuple(
+                _given_cycle(each, next(calibrations) if each["regions"] else "", protocol.agent, half_life_s)
+                for each in documents
+            )
+        )
+        organs = dict.fromkeys(find_limits(n)[0].region for n in self.limits or default_limits(self.strategy))
+        cycles = completed(given, upcoming, tuple(organs))
+        bounds = self._bounds(protocol, stored.protocol_cycle, stored.protocol_given_bq)
+        if stored.highest_bq is not None and (bounds.highest_bq is None or stored.highest_bq < bounds.highest_bq):
+            bounds = replace(bounds, highest_bq=stored.highest_bq, clipped_by=stored.clipped_by)
+        return Course(
+            cycles=cycles, next=upcoming, cycle=stored.protocol_cycle, bounds=bounds,
+            warnings=(*told, *_of_agents(documents, protocol.nuclide, protocol.agent), *_of_estimates(cycles)),
+        )  # fmt: skip
+
+    def _half_lives(self) -> dict[str, float]:
+        found = named_numbers(self.half_life_h, "--half-life-h")
+        return {name: value[0] * S_PER_H for name, value in found.items()}
+
+    def _next(self, nuclide: str, agent: str) -> Upcoming:
+        return Upcoming(
+            nuclide=nuclide, agent=agent, stated=self._stated(), scans=self.scans,
+            relative_u=None if self.u_percent is None else self.u_percent / 100,
+            clearance_ml_per_min=self.clearance_ml_per_min, linear=self.linear, half_life_s=self._half_lives(),
+        )  # fmt: skip
+
+    def _bounds(self, protocol: Protocol, number: int, given_bq: float | None) -> Bounds:
+        return bounds_of(protocol, cycle=number, given_bq=given_bq, mass_kg=self.mass_kg)
 
     def _typed(self, nuclide: str, agent: str, half_life_s: dict[str, float]) -> tuple[GivenCycle, ...]:
         """Cycles of --dose-Gy; of the agent of the next cycle where no file says otherwise."""
@@ -153,27 +211,49 @@ class Asked:
         # a dose per activity beside typed doses comes from the same camera
         named = {TYPED: min(common, relative)} if self.dose_gy and common and relative else {}
         return {
-            name: stated_prediction(gy_per_gbq=values[0], relative_u=relative, named=named)
+            name: stated_prediction(gy_per_gbq=values[0], relative_u=relative, named=named, region=name)
             for name, values in named_numbers(self.gy_per_gbq, "--Gy-per-GBq").items()
         }
 
     def _situation(self, course: Course) -> Situation:
         regions = course.cycles.regions("kidney") or ("kidney",)
-        found = {region: course.next.prediction(region, course.cycles) for region in regions}
-        known = bool(course.cycles.regions("kidney"))
-        so_far = {
-            region: sum(each.dose.absorbed_dose_gy for each in course.cycles.of(region))
-            for region in regions
-            if known
-        }
+        try:
+            found = {region: course.next.prediction(region, course.cycles) for region in regions}
+            so_far = {
+                region: sum(each.dose.absorbed_dose_gy for each in course.cycles.of(region))
+                for region in course.cycles.regions("kidney")
+            }
+        except MissingDataError:
+            if self.stored is None:
+                raise
+            found, so_far = {}, {}
         return Situation(
             cycle=course.cycle,
             kidneys={region: prediction for region, prediction in found.items() if prediction is not None},
             kidney_so_far_gy=so_far,
             usual_bq=course.bounds.usual_bq,
+            usual_source=course.bounds.source or "the protocol's activity",
+            unstated=course.bounds.unstated,
+            tailored_bq=_tailored(course.bounds),
             target_gy=self.target_gy,
             reduction=self.reduction,
         )
+
+
+def _tailored(bounds: Bounds) -> tuple[float, float] | None:
+    if not bounds.tailored or bounds.lowest_bq is None or bounds.highest_bq is None:
+        return None
+    return bounds.lowest_bq, bounds.highest_bq
+
+
+def _of_estimates(cycles: Cycles) -> list[str]:
+    return [
+        f"Cycle {cycle.number}: no dose of the {region} is known; {found.dose.absorbed_dose_gy:.3g} Gy were estimated "
+        f"({found.estimated_from}), so that the sum so far is an estimate."
+        for cycle in cycles.given
+        for region, found in cycle.regions.items()
+        if found.estimated_from
+    ]
 
 
 def _given_cycle(
@@ -190,8 +270,10 @@ def _given_cycle(
                 dose=cycle_dose(region, calibration),
                 effective_half_life_s=stated if own is None else own * S_PER_H,
             )
+    activity = given["activity_MBq"]
     return GivenCycle(
-        activity_bq=given["activity_MBq"] * BQ_PER_MBQ,
+        number=document.get("cycle"),
+        activity_bq=None if activity is None else activity * BQ_PER_MBQ,
         nuclide=given["nuclide"],
         agent=given.get("agent") or agent,
         regions=regions,

@@ -250,7 +250,7 @@ def print_protocols(document: dict[str, Any]) -> None:
 
     table = Table(title="Protocols", header_style="bold")
     for column in ("id", "version", "agent", "title"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
     for line in document["protocols"]:
         table.add_row(line["id"], line["version"], line["agent"], line["title"])
     console = Console()

@@ -207,7 +207,7 @@ def print_schedule(document: dict[str, Any]) -> None:
         if rows:
             table = Table(title=title, title_justify="left", header_style="bold")
             for column in columns:
-                table.add_column(column, overflow="fold")
+                table.add_column(column, overflow="fold", no_wrap=column in UNBROKEN)
             for row in rows:
                 table.add_row(*("-" if cell is None else _cell(cell) for cell in row))
             console.print(table)
@@ -225,10 +225,21 @@ def _cell(value: Any) -> str:
 def _tables(document: dict[str, Any]) -> list[tuple[str, tuple[str, ...], list[list[Any]]]]:
     cycles, labs = document["cycles"], document["labs"]
     extended = ("cycle", "due", "earliest", "latest", "extended_from_last", "extended_from_due")
-    order = ("start", "event", "what", "earliest", "latest", "end_earliest", "end_latest")
-    checks = [[day["cycle"], *(c[k] for k in CHECKED)] for day in document["days"] for c in day["checks"]]
+    heads = tuple(key.replace("_", " ") for key in extended)
+    order = [
+        [
+            one["start"], one["event"], one["what"], _span(one["earliest"], one["latest"]),
+            _span(one["end_earliest"], one["end_latest"]),
+        ]
+        for one in document["order_set"]
+    ]  # fmt: skip
+    checks = [
+        [day["cycle"], f"{c['event']}\n{c['of']}", c["status"], c["found"], c["expected"]]
+        for day in document["days"]
+        for c in day["checks"]
+    ]
     return [
-        ("Cycles", extended, [[window[key] for key in extended] for window in cycles]),
+        ("Cycles", heads, [[window[key] for key in extended] for window in cycles]),
         (
             "Washout",
             ("item", "least", "last", "earliest"),
@@ -239,9 +250,18 @@ def _tables(document: dict[str, Any]) -> list[tuple[str, tuple[str, ...], list[l
             ("visit", "due", "status", "missing"),
             [[lab["visit"], lab["due"], lab["status"], ", ".join(lab["missing"])] for lab in labs],
         ),
-        ("Day of the cycle", order, [[one[key] for key in order] for one in document["order_set"]]),
-        ("What was given", ("cycle", *CHECKED), checks),
+        ("Day of the cycle", ("start", "event", "what", "starts within", "ends"), order),
+        ("What was given", ("cycle", "event", "status", "found", "expected"), checks),
     ]
 
 
-CHECKED: Final = ("event", "of", "status", "found", "expected")
+def _span(earliest: Any, latest: Any) -> str | None:
+    """From when to when; one moment where both are it."""
+    ends = list(dict.fromkeys(_cell(end) for end in (earliest, latest) if end is not None))
+    if len(ends) == 1 and earliest != latest:
+        return f"{'from' if latest is None else 'until'} {ends[0]}"
+    return " to ".join(ends) or None
+
+
+UNBROKEN: Final = ("event", "item", "visit")
+"""Columns of names that are typed again somewhere: never broken."""

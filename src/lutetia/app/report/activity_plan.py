@@ -13,8 +13,12 @@ CHOSEN = "#D55E00"
 SAID = {"give": "given:", "reduce": "reduced to"}
 
 
-def plan_figure(plan: Plan, *, title: str) -> Any:
-    """One bar for each limit: what it allows with the chosen probability, and by best estimate; the plan as a line."""
+def plan_figure(plan: Plan, *, title: str, action: str = "") -> Any:
+    """One bar for each limit: what it allows with the chosen probability, and by best estimate; the plan as a line.
+
+    ``action`` is that of the answer where more than limits decided.
+    """
+    action = action or plan.action
     n = len(plan.limits)
     figure = figure_of_height(1.35 + 0.4 * max(n, 1))
     axis = figure.add_subplot(1, 1, 1)
@@ -26,11 +30,11 @@ def plan_figure(plan: Plan, *, title: str) -> Any:
     if low is not None and high is not None:
         axis.axvspan(low * GBQ_PER_BQ, high * GBQ_PER_BQ, color="0.92", lw=0, zorder=0, label="protocol's range")
     considered = plan.considered_bq * GBQ_PER_BQ
-    taken = plan.action in ("give", "reduce")
+    taken = action in ("give", "reduce")
     label = (
-        f"{SAID[plan.action]} {rounded_down(considered):g} GBq"
+        f"{SAID[action]} {rounded_down(considered):g} GBq"
         if taken
-        else f"{plan.action}; {rounded_down(considered):g} GBq was considered"
+        else f"{action}; {rounded_down(considered):g} GBq was considered"
     )
     axis.axvline(considered, color=CHOSEN, lw=1.6, ls="-" if taken else (0, (4, 2)), label=label)
     axis.set_yticks(range(n), [_label(judged) for judged in reversed(plan.limits)])

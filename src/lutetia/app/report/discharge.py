@@ -68,7 +68,10 @@ class Residue:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Sheet:
-    """All that a discharge sheet is made of; times in seconds after the administration unless named otherwise."""
+    """All that a discharge sheet is made of; times in seconds after the administration unless named otherwise.
+
+    ``caution`` heads the sheet: why measurements of the patient were not used as a curve; empty where they were.
+    """
 
     nuclide: str
     half_life_s: float
@@ -86,6 +89,7 @@ class Sheet:
     draws: int
     seed: int
     told: tuple[str, ...]
+    caution: str = ""
 
 
 def discharge_document(sheet: Sheet) -> dict[str, Any]:
@@ -93,6 +97,7 @@ def discharge_document(sheet: Sheet) -> dict[str, Any]:
     rate, retention = sheet.dose_rate, sheet.dose_rate.retention
     contacts = _contacts(sheet)
     document: dict[str, Any] = {
+        "caution": sheet.caution or None,
         "nuclide": sheet.nuclide,
         "agent": sheet.agent or None,
         "activity_MBq": sheet.activity_bq * MBQ_PER_BQ,

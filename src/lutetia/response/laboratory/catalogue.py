@@ -94,6 +94,8 @@ def find_test(name: str) -> LabTest:
 def find_unit(test: LabTest, unit: str) -> str:
     """A unit as the table spells it: µL and uL, 10^9/L, 10⁹/l, x10*9/L and 10E9/L are read alike.
 
+    Small and capital letters are alike but for G/L, which is 10^9/L where g/L is a mass.
+
     Raises
     ------
     InputError
@@ -112,7 +114,8 @@ def find_unit(test: LabTest, unit: str) -> str:
 def _plain_unit(unit: str) -> str:
     powers = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
     raised = re.sub(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda found: "^" + found[1].translate(powers), unit)
-    text = raised.casefold().replace("µ", "u").replace("μ", "u").replace("×", "x").replace("·", "")
+    giga = re.sub(r"^\s*G\s*/", "giga/", raised)
+    text = giga.casefold().replace("µ", "u").replace("μ", "u").replace("×", "x").replace("·", "")
     text = re.sub(r"\s+", "", text)
     return re.sub(r"^x?10(?:\*|e|\^)\+?0?(\d)", r"10^\1", text)
 

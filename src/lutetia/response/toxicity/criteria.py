@@ -104,7 +104,7 @@ def versions() -> tuple[str, ...]:
 
 @cache
 def criteria(version: str) -> tuple[Term, ...]:
-    """All terms of a version ("5.0", "6.0"; "5" and "v5" are read alike).
+    """All terms of a version ("4.03", "5.0", "6.0"; "5" and "v5" are read alike).
 
     Raises
     ------

@@ -82,7 +82,8 @@ def grade(
 
     References
     ----------
-    U.S. National Cancer Institute. Common Terminology Criteria for Adverse Events, versions 5.0 (2017) and 6.0.
+    U.S. National Cancer Institute. Common Terminology Criteria for Adverse Events, versions 4.03 (2010),
+    5.0 (2017) and 6.0.
     """
     found = grades_by_term(result, baseline=baseline, version=version, term=term, circumstances=circumstances)
     if not found:

@@ -4,19 +4,25 @@ from dataclasses import dataclass
 
 from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.protocols.model import ActivityRule, Protocol
-from lutetia.units import GBQ_PER_BQ
+from lutetia.units import GBQ_PER_BQ, MBQ_PER_BQ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
     """Usual, lowest and highest activity of the next cycle, None where nothing is said. [Bq]
 
-    ``ended`` is why the protocol has no further cycle, empty while it has.
+    ``source`` is the protocol and its source, ``unstated`` why it has no usual activity, ``tailored`` whether it tailors
+    this cycle by absorbed dose, ``clipped_by`` a sentence on what else lowers ``highest_bq``, ``ended`` why there is no
+    further cycle; all empty where there is nothing to say.
     """
 
     usual_bq: float | None = None
+    source: str = ""
+    unstated: str = ""
+    tailored: bool = False
     lowest_bq: float | None = None
     highest_bq: float | None = None
+    clipped_by: str = ""
     ended: str = ""
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -56,9 +62,15 @@ def bounds_of(protocol: Protocol, *, cycle: int, given_bq: float | None, mass_kg
         left = max(protocol.cumulative.at_most_bq - given_bq, 0.0)
         if highest is None or left < highest:
             highest = left
-            reasons.append(f"{protocol.id} allows {left * GBQ_PER_BQ:.4g} GBq more in all.")
+            most_gbq, source = protocol.cumulative.at_most_bq * GBQ_PER_BQ, protocol.cumulative.origin.source
+            reasons.append(
+                f"{protocol.id} allows {left * GBQ_PER_BQ:.4g} GBq more of {most_gbq:g} GBq in all ({source})."
+            )
     return Bounds(
         usual_bq=usual,
+        source=_source(protocol, mass_kg),
+        unstated="" if usual is not None else _unstated(protocol),
+        tailored=tailored is not None,
         lowest_bq=lowest,
         highest_bq=highest,
         ended=_ended(protocol, cycle, highest),
@@ -85,12 +97,36 @@ def _of_rule(
     return single, None, max(levels, default=None)
 
 
+def _source(protocol: Protocol, mass_kg: float | None) -> str:
+    rule = protocol.activity
+    scaled = rule.activity_bq_per_kg is not None and mass_kg is not None
+    how = f" {(rule.activity_bq_per_kg or 0.0) * MBQ_PER_BQ:g} MBq/kg for {mass_kg:g} kg," if scaled else ""
+    return f"{protocol.id}:{how} {rule.origin.source}"
+
+
+def _unstated(protocol: Protocol) -> str:
+    """Why a protocol has no usual activity."""
+    rule, source = protocol.activity, protocol.activity.origin.source
+    if rule.basis == "range" and rule.lowest_bq is not None and rule.highest_bq is not None:
+        found = f"a range, {rule.lowest_bq * GBQ_PER_BQ:g} to {rule.highest_bq * GBQ_PER_BQ:g} GBq"
+    elif rule.levels_bq:
+        found = f"levels, {', '.join(f'{level * MBQ_PER_BQ:g}' for level in rule.levels_bq)} MBq"
+    elif rule.levels_bq_per_kg:
+        found = f"levels, {', '.join(f'{level * MBQ_PER_BQ:g}' for level in rule.levels_bq_per_kg)} MBq/kg"
+    else:
+        found = "an individual activity without a number"
+    return f"{protocol.id} states {found}, and not which is this patient's ({source})"
+
+
 def _ended(protocol: Protocol, cycle: int, highest_bq: float | None) -> str:
     most = protocol.cycles.at_most
     if most is not None and cycle > most:
-        return f"{protocol.id} has at most {most} cycles; this would be cycle {cycle}."
-    if highest_bq is not None and highest_bq <= 0:
-        return f"{protocol.id} has no activity left under its highest sum."
+        source = protocol.cycles.origin.source
+        said = f"it has at most {most} cycles; this would be cycle {cycle}"
+        return f"By {protocol.id} all cycles are given: {said} ({source})."
+    if highest_bq is not None and highest_bq <= 0 and protocol.cumulative is not None:
+        most_gbq, source = protocol.cumulative.at_most_bq * GBQ_PER_BQ, protocol.cumulative.origin.source
+        return f"{protocol.id} has no activity left under its highest sum, {most_gbq:g} GBq ({source})."
     return ""
 
 

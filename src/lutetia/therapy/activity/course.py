@@ -1,7 +1,8 @@
 """What one patient was given so far: activities and absorbed doses, over agents and years."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from uncertainties import UFloat
@@ -15,16 +16,24 @@ from lutetia.therapy.activity.prior import population_dose_sood2026
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegionDose:
-    """Absorbed dose of a region in one cycle, and the effective half-life there, None where not known. [s]"""
+    """Absorbed dose of a region in one cycle, and the effective half-life there, None where not known. [s]
+
+    ``estimated_from`` says what a dose that nobody measured was estimated from; empty for one that was.
+    """
 
     dose: CycleDose
     effective_half_life_s: float | None = None
+    estimated_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GivenCycle:
-    """One administration: activity (None where not known), nuclide, agent, and region -> dose. [Bq]"""
+    """One administration: activity (None where not known), nuclide, agent, and region -> dose. [Bq]
 
+    ``number`` is that of the course, for messages; its place among those given where None.
+    """
+
+    number: int | None = None
     activity_bq: float | None
     nuclide: str = ""
     agent: str = ""
@@ -62,13 +71,27 @@ class Cycles:
             A cycle has none: what was given is not known then.
         """
         found = [_in_cycle(cycle, region) for cycle in self.given]
-        missing = [str(number) for number, dose in enumerate(found, start=1) if dose is None]
+        missing = [
+            str(cycle.number or place)
+            for place, (cycle, dose) in enumerate(zip(self.given, found, strict=True), start=1)
+            if dose is None
+        ]
         if missing:
             raise MissingDataError(
                 f"{region}: no absorbed dose in cycle {', '.join(missing)}, so that the sum so far is not known. Give it "
                 "(--dose-Gy), or leave out the limits of this organ."
             )
         return tuple(dose for dose in found if dose is not None)
+
+    def at_least_gy(self, region: str) -> float:
+        """Sum of the absorbed doses of a region that are known. [Gy]"""
+        found = (_in_cycle(cycle, region) for cycle in self.given)
+        return math.fsum(each.dose.absorbed_dose_gy for each in found if each is not None)
+
+    def estimated(self, region: str) -> tuple[int, ...]:
+        """Numbers of the cycles whose dose of a region nobody measured."""
+        found = ((cycle.number or n, _in_cycle(cycle, region)) for n, cycle in enumerate(self.given, start=1))
+        return tuple(number for number, dose in found if dose is not None and dose.estimated_from)
 
     def quantities(self, region: str) -> tuple[float, ...] | tuple[UFloat, ...]:
         """Absorbed dose of each cycle [Gy] with its errors by name; plain numbers where one has none that is known."""
@@ -80,10 +103,12 @@ class Cycles:
         return tuple(later - earlier for earlier, later in pairwise(known))
 
     def observed(self, region: str, *, nuclide: str, agent: str) -> tuple[Observed, ...]:
-        """Cycles of one agent with activity and dose, from which the next can be predicted."""
+        """Cycles of one agent with activity and measured dose, from which the next can be predicted."""
         found = []
         for cycle, quantity in zip(self.given, self.quantities(region), strict=True):
-            if cycle.activity_bq and (cycle.nuclide, plain(cycle.agent)) == (nuclide, plain(agent)):
+            dose = _in_cycle(cycle, region)
+            measured = dose is not None and not dose.estimated_from
+            if measured and cycle.activity_bq and (cycle.nuclide, plain(cycle.agent)) == (nuclide, plain(agent)):
                 value = float(getattr(quantity, "nominal_value", quantity))
                 known = hasattr(quantity, "nominal_value") and value > 0
                 named = {name: u / value for name, u in components(quantity).items()} if known else None
@@ -124,22 +149,86 @@ class Upcoming:
             observed = cycles.observed(region, nuclide=self.nuclide, agent=self.agent)
             if observed:
                 return predicted_from(observed, scans=self.scans, relative_u=self.relative_u)
-        if self.clearance_ml_per_min is None:
+        if self.clearance_ml_per_min is None or not _is_lutetium_dotatate(self.nuclide, self.agent):
             return None
         return population_dose_sood2026(
             organ_of(region), creatinine_clearance_ml_per_min=self.clearance_ml_per_min, linear=self.linear
         )
 
     def effective_half_life_s(self, region: str, cycles: Cycles) -> float | None:
-        """As stated, or of the last cycle of the same agent, None where neither is known. [s]"""
+        """As stated, or of the last measured cycle of the same agent, None where neither is known. [s]"""
         stated = self.half_life_s.get(region) or self.half_life_s.get(organ_of(region))
         if stated is not None:
             return stated
-        same = [
-            each for each in cycles.given if (each.nuclide, plain(each.agent)) == (self.nuclide, plain(self.agent))
-        ]
-        found = _in_cycle(same[-1], region) if same else None
-        return None if found is None else found.effective_half_life_s
+        same = (
+            _in_cycle(each, region)
+            for each in reversed(cycles.given)
+            if (each.nuclide, plain(each.agent)) == (self.nuclide, plain(self.agent))
+        )
+        last = next((dose for dose in same if dose is None or not dose.estimated_from), None)
+        return None if last is None else last.effective_half_life_s
+
+
+def completed(cycles: Cycles, upcoming: Upcoming, organs: Sequence[str]) -> Cycles:
+    """Cycles in which doses that nobody measured are estimated as those of a next cycle of their agent would be.
+
+    A dose per activity that is stated is of the agent of the next cycle. The estimate has the errors of what it is from in
+    common with it; where there is nothing to estimate from, or an activity is not known, the dose stays missing.
+    """
+    given = list(cycles.given)
+    for organ in organs:
+        for region in cycles.regions(organ) or (organ,):
+            measured = _measured_or_zero(cycles, region)
+            for place, cycle in enumerate(cycles.given):
+                if _in_cycle(cycle, region) is None:
+                    found = _estimate(region, cycle, measured, upcoming)
+                    if found is not None:
+                        given[place] = replace(given[place], regions={**given[place].regions, region: found})
+    return replace(cycles, given=tuple(given))
+
+
+def _measured_or_zero(cycles: Cycles, region: str) -> Cycles:
+    """Cycles with a dose of 0 where a region has none, which no prediction is made from; errors keep their cycle."""
+    nothing = RegionDose(dose=CycleDose(absorbed_dose_gy=0.0, relative={}), estimated_from="nothing")
+    return replace(
+        cycles,
+        given=tuple(
+            cycle if _in_cycle(cycle, region) is not None else replace(cycle, regions={region: nothing})
+            for cycle in cycles.given
+        ),
+    )
+
+
+def _estimate(region: str, cycle: GivenCycle, measured: Cycles, upcoming: Upcoming) -> RegionDose | None:
+    if not cycle.activity_bq:
+        return None
+    same = (cycle.nuclide, plain(cycle.agent)) == (upcoming.nuclide, plain(upcoming.agent))
+    like = replace(
+        upcoming, nuclide=cycle.nuclide, agent=cycle.agent, stated=upcoming.stated if same else {},
+        half_life_s=upcoming.half_life_s if same else {},
+    )  # fmt: skip
+    try:
+        found = like.prediction(region, measured)
+    except MissingDataError:
+        return None
+    if found is None:
+        return None
+    relative = None
+    if found.relative_u is not None:
+        known = math.fsum(u**2 for u in found.named.values())
+        relative = {**found.named, "estimate": math.sqrt(max(found.relative_u**2 - known, 0.0))}
+    return RegionDose(
+        dose=CycleDose(
+            absorbed_dose_gy=found.dose_at(cycle.activity_bq), relative=relative, shared=frozenset(found.named)
+        ),
+        effective_half_life_s=like.effective_half_life_s(region, measured),
+        estimated_from=found.source,
+    )
+
+
+def _is_lutetium_dotatate(nuclide: str, agent: str) -> bool:
+    """Whether the population's dose may be of this agent; what is not said is taken to be it."""
+    return nuclide in ("", "Lu-177") and (not agent or "dotatate" in plain(agent))
 
 
 def plain(agent: str) -> str:

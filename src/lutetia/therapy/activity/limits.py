@@ -1,8 +1,10 @@
 """Limits of cumulative organ dose, and the activity that each of them allows."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,36 +12,68 @@ from numpy.typing import NDArray
 from lutetia.dose.uncertainty.correlated import correlation, standard_uncertainty
 from lutetia.errors import InputError, MissingDataError
 from lutetia.response.bed import biologically_effective_dose, dose_with_bed
-from lutetia.response.parameters import DoseLimit, limit_table, tissue
+from lutetia.response.parameters import DoseLimit, limit_table, tissue, tissue_table
 from lutetia.response.protraction import lea_catcheside_exponentials
 from lutetia.therapy.activity.course import Cycles
 from lutetia.therapy.activity.prediction import Prediction
 from lutetia.therapy.activity.probability import Spread, largest_upcoming, probability_exceeded
 
 Array = NDArray[np.float64]
+GIVEN_BY_USER: Final = "given by the user"
+MOST_GY: Final = 1000.0
+"""No limit of an organ is higher."""
+_FORM: Final = re.compile(r"(?P<organ>[a-z]+(-[a-z]+)*?)(?P<bed>-bed)?-(?P<limit>[0-9]+(\.[0-9]+)?)gy")
 ONLY_WARNS = "red marrow"
 """Its dose depends on the method by up to a factor of 3 and did not predict toxicity: it warns and never decides."""
 
 
 def name_of(limit: DoseLimit) -> str:
     """Name of a limit for people to choose by: kidney-23Gy, kidney-BED-40Gy, marrow-2Gy."""
-    organ = limit.region.removeprefix("red ").replace(" ", "-")
-    return f"{organ}{'-BED' if limit.quantity == 'BED' else ''}-{limit.limit_gy:g}Gy"
+    return f"{_short(limit.region)}{'-BED' if limit.quantity == 'BED' else ''}-{limit.limit_gy:g}Gy"
 
 
 def find_limits(name: str) -> tuple[DoseLimit, ...]:
     """Rows of the table of limits by name; several where sources share a number.
 
+    A name of the same form with another number (kidney-25Gy, kidney-BED-30Gy) is the user's own limit, without source.
+
     Raises
     ------
     InputError
-        No such limit; the message lists those there are.
+        Another form, or an organ of which no table knows; the message lists the limits and organs there are.
     """
     found = tuple(limit for limit in limit_table() if name_of(limit).lower() == name.strip().lower())
-    if not found:
-        known = ", ".join(dict.fromkeys(name_of(limit) for limit in limit_table()))
-        raise InputError(f"No limit {name!r}; there are {known}.")
-    return found
+    return found or (_own_limit(name),)
+
+
+def _own_limit(name: str) -> DoseLimit:
+    known = ", ".join(dict.fromkeys(name_of(limit) for limit in limit_table()))
+    form = _FORM.fullmatch(name.strip().lower())
+    if form is None:
+        raise InputError(
+            f"No limit {name!r}; there are {known}, and your own in the same form, for example kidney-25Gy."
+        )
+    organs = {_short(organ): organ for organ in known_organs()}
+    organ = organs.get(form["organ"].removeprefix("red-").removesuffix("s"))
+    if organ is None:
+        raise InputError(f"No limit {name!r}: no such organ; expected one of {', '.join(organs)}.")
+    value = float(form["limit"])
+    if not 0.01 <= value <= MOST_GY:
+        raise InputError(f"The limit {name!r} cannot be meant; expected 0.01 to {MOST_GY:g} Gy.")
+    return DoseLimit(
+        region=organ, quantity="BED" if form["bed"] else "absorbed dose", limit_gy=value, tolerance_gy=None, condition="",
+        endpoint="", source=GIVEN_BY_USER, verified=False,
+    )  # fmt: skip
+
+
+def known_organs() -> tuple[str, ...]:
+    """Organs that the tables of limits and of tissues know, tumours left out."""
+    names = (*(limit.region for limit in limit_table()), *(row.region for row in tissue_table()))
+    return tuple(name for name in dict.fromkeys(names) if name != "lesion")
+
+
+def _short(organ: str) -> str:
+    return organ.removeprefix("red ").replace(" ", "-")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,6 +186,31 @@ class Margin:
         return min(self.prediction.activity_for(most), self.allows_by_estimate())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unjudged:
+    """A limit of a region that cannot be judged: why, and the least that was given so far. [Gy]"""
+
+    limits: tuple[DoseLimit, ...]
+    region: str
+    why: str
+    at_least_gy: float
+
+    @property
+    def limit(self) -> DoseLimit:
+        """The limit, by its first source."""
+        return self.limits[0]
+
+    @property
+    def decides(self) -> bool:
+        """Whether this limit could have changed what is given."""
+        return self.limit.region != ONLY_WARNS
+
+    @property
+    def passed(self) -> bool:
+        """Whether what is known alone comes to the limit; BED is at least the absorbed dose."""
+        return self.at_least_gy >= self.limit.limit_gy
+
+
 def margins_of(
     names: Sequence[str],
     cycles: Cycles,
@@ -161,6 +220,26 @@ def margins_of(
     agent: str = "",
 ) -> tuple[tuple[Margin, ...], tuple[str, ...]]:
     """Every limit for every region of its organ, and warnings about those that could not be judged.
+
+    Parameters and errors as of ``judged_margins``, but that MissingDataError is raised where an organ that decides has no
+    dose, no prediction, or for a BED no half-life.
+    """
+    found, unjudged = judged_margins(names, cycles, predictions, half_life_s=half_life_s, agent=agent)
+    for each in unjudged:
+        if each.decides:
+            raise MissingDataError(each.why)
+    return found, tuple(f"{name_of(each.limit)} was not judged: {each.why}" for each in unjudged)
+
+
+def judged_margins(
+    names: Sequence[str],
+    cycles: Cycles,
+    predictions: Callable[[str], Prediction | None],
+    *,
+    half_life_s: Callable[[str], float | None] = lambda _region: None,
+    agent: str = "",
+) -> tuple[tuple[Margin, ...], tuple[Unjudged, ...]]:
+    """Every limit for every region of its organ, those that can be judged and those that cannot.
 
     Parameters
     ----------
@@ -172,22 +251,20 @@ def margins_of(
 
     Raises
     ------
-    MissingDataError
-        An organ that decides has no dose, no prediction, or for a BED no half-life.
+    InputError
+        No such limit.
     """
     found: list[Margin] = []
-    told: list[str] = []
+    unjudged: list[Unjudged] = []
     for name in {name.strip().lower(): name for name in names}.values():
         limits = find_limits(name)
-        organ = limits[0].region
-        try:
-            for region in cycles.regions(organ) or (organ,):
+        for region in cycles.regions(limits[0].region) or (limits[0].region,):
+            try:
                 found.append(_margin(limits, region, cycles, predictions(region), half_life_s(region), agent))
-        except MissingDataError as error:
-            if organ != ONLY_WARNS:
-                raise
-            told.append(f"{name_of(limits[0])} was not judged: {error}")
-    return tuple(found), tuple(told)
+            except MissingDataError as error:
+                least = cycles.at_least_gy(region)
+                unjudged.append(Unjudged(limits=limits, region=region, why=str(error), at_least_gy=least))
+    return tuple(found), tuple(unjudged)
 
 
 def _margin(

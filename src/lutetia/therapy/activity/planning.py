@@ -7,7 +7,7 @@ from typing import Literal
 
 from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.bounds import Bounds
-from lutetia.therapy.activity.limits import Margin, name_of
+from lutetia.therapy.activity.limits import GIVEN_BY_USER, Margin, Unjudged, name_of
 from lutetia.therapy.activity.strategies import Proposal
 from lutetia.units import GBQ_PER_BQ
 
@@ -36,6 +36,7 @@ class Plan:
     action : give (what the strategy wants), reduce, omit (this cycle), hold (the physician decides), stop (the course)
     activity_bq : 0 where nothing is given, None for hold. [Bq]
     considered_bq : the activity whose consequences ``limits`` shows: that given, or that which was refused. [Bq]
+    unjudged : limits of which something is not known
     further_cycles : equal cycles that all limits allow, this one included; None for strategies that change the activity
     """
 
@@ -46,6 +47,7 @@ class Plan:
     probability: float
     reasons: tuple[str, ...]
     limits: tuple[Judged, ...]
+    unjudged: tuple[Unjudged, ...] = ()
     further_cycles: int | None
     bounds: Bounds
     warnings: tuple[str, ...]
@@ -58,6 +60,8 @@ def plan_activity(
     probability: float,
     bounds: Bounds | None = None,
     demanded: bool = False,
+    unjudged: Sequence[Unjudged] = (),
+    required: bool = True,
 ) -> Plan:
     """The largest activity that the strategy wants, every deciding limit allows and the protocol permits.
 
@@ -70,6 +74,9 @@ def plan_activity(
     probability : with which each limit may at most be exceeded, above 0 and at most 0.5
     bounds : of the protocol
     demanded : refuse rather than warn where the probability cannot be known
+    unjudged : limits of which something is not known; one that what is known already passes stops the course
+    required : hold where a limit that decides is not known; where False that of a fixed activity is told only. An
+        activity that limits tailor needs them in any case
 
     Raises
     ------
@@ -94,16 +101,8 @@ def plan_activity(
     tightest = min(deciding, key=lambda margin: allowed[id(margin)], default=None)
     most = highest if tightest is None else min(highest, allowed[id(tightest)])
     action, considered, reasons = _decide(proposal, inside, tightest, highest=highest, most=most, p=probability)
-    judged = tuple(
-        Judged(
-            margin=margin,
-            allows_bq=allowed[id(margin)],
-            allows_by_estimate_bq=margin.allows_by_estimate(),
-            predicted_gy=margin.after(considered),
-            probability_exceeded=margin.probability(considered),
-        )
-        for margin in margins
-    )
+    judged = tuple(_judged(margin, allowed[id(margin)], considered) for margin in margins)
+    action, more = _without_limits(action, unjudged, needed=required or proposal.adjustable)
     given = {"give": considered, "reduce": considered, "hold": None}.get(action, 0.0)
     return Plan(
         action=action,
@@ -111,12 +110,38 @@ def plan_activity(
         considered_bq=considered,
         wanted_bq=wanted,
         probability=probability,
-        reasons=(*proposal.reasons, *inside.reasons, *reasons),
+        reasons=(*proposal.reasons, *inside.reasons, *reasons, *more),
         limits=judged,
+        unjudged=tuple(unjudged),
         further_cycles=None if proposal.adjustable or proposal.ended else _further(deciding, highest, probability),
         bounds=inside,
-        warnings=(*proposal.warnings, *inside.warnings, *_warnings(judged, unknown, tightest)),
+        warnings=(*proposal.warnings, *inside.warnings, *_warnings(judged, unknown, tightest, unjudged)),
     )
+
+
+def _judged(margin: Margin, allows_bq: float, considered_bq: float) -> Judged:
+    return Judged(
+        margin=margin,
+        allows_bq=allows_bq,
+        allows_by_estimate_bq=margin.allows_by_estimate(),
+        predicted_gy=margin.after(considered_bq),
+        probability_exceeded=margin.probability(considered_bq),
+    )
+
+
+def _without_limits(action: Action, unjudged: Sequence[Unjudged], *, needed: bool) -> tuple[Action, list[str]]:
+    """What follows from limits that cannot be judged, and why."""
+    told = [each for each in unjudged if each.decides]
+    passed = [each for each in told if each.passed]
+    if passed and action != "stop":
+        found = [
+            f"At least {each.at_least_gy:.3g} Gy was given to the {spoken(each.region)}, which leaves nothing under "
+            f"{_limit(each)}."
+            for each in passed
+        ]
+        return "stop", found
+    said = [f"Unknown: {_limit(each)} cannot be judged. {each.why}" for each in told]
+    return "hold" if told and needed and action in ("give", "reduce", "omit") else action, said
 
 
 def _decide(
@@ -130,22 +155,33 @@ def _decide(
         return (
             "stop",
             highest,
-            [f"What was given leaves nothing under {_named(tightest)} ({_chance(tightest, 0.0, p)})."],
+            [
+                f"What was given leaves nothing under {_named(tightest)} ({_chance(tightest, 0.0, p)}; {_limit(tightest)})."
+            ],
         )
-    clipped = [f"The protocol allows at most {_gbq(highest)}."] if highest < proposal.activity_bq else []
+    clipped = (
+        [bounds.clipped_by or f"The protocol allows at most {_gbq(highest)}."]
+        if highest < proposal.activity_bq
+        else []
+    )
+    lowered = bool(clipped and bounds.clipped_by)
     if not proposal.adjustable:
         if tightest is None or most >= highest:
-            return "give", highest, clipped
-        why = f"{_gbq(highest)} would pass {_named(tightest)} ({_chance(tightest, highest, p)})."
+            return "reduce" if lowered else "give", highest, clipped
+        why = (
+            f"{_gbq(highest)} would pass {_named(tightest)} ({_chance(tightest, highest, p)}; {_limit(tightest)})."
+        )
         return proposal.otherwise, highest, [*clipped, why, *_meaning(proposal.otherwise)]
     floor = max(proposal.lowest_bq or 0.0, bounds.lowest_bq or 0.0)
     limited = (
-        [f"{_named(tightest)} allows {_gbq(most)} ({_rule(tightest, p)})."] if tightest and most < highest else []
+        [f"{_named(tightest)} allows {_gbq(most)} ({_rule(tightest, p)}; {_limit(tightest)})."]
+        if tightest and most < highest
+        else []
     )
     if most < floor:
         refusal = [f"Less than the lowest activity of {_gbq(floor)}.", *_meaning(proposal.otherwise)]
         return proposal.otherwise, most, [*clipped, *limited, *refusal]
-    return "reduce" if limited or proposal.reduced else "give", most, [*clipped, *limited]
+    return "reduce" if limited or lowered or proposal.reduced else "give", most, [*clipped, *limited]
 
 
 def _meaning(refusal: str) -> list[str]:
@@ -172,12 +208,15 @@ def _further(deciding: Sequence[Margin], activity_bq: float, probability: float)
     return next((n - 1 for n in range(1, MOST_CYCLES + 1) if passes(n)), MOST_CYCLES)
 
 
-def _warnings(judged: Sequence[Judged], unknown: Sequence[Margin], tightest: Margin | None) -> list[str]:
+def _warnings(
+    judged: Sequence[Judged], unknown: Sequence[Margin], tightest: Margin | None, unjudged: Sequence[Unjudged]
+) -> list[str]:
     told = [
         f"{_named(margin)}: an uncertainty is not known, so that the best estimate alone was kept under the limit; the "
         "probability of passing it may be one half."
         for margin in unknown
     ]
+    told += [f"{name_of(each.limit)} was not judged: {each.why}" for each in unjudged]
     for each in judged:
         told += _of_limit(each)
     told += dict.fromkeys(text for each in judged for text in each.margin.prediction.warnings)
@@ -189,7 +228,9 @@ def _warnings(judged: Sequence[Judged], unknown: Sequence[Margin], tightest: Mar
 def _of_limit(each: Judged) -> list[str]:
     margin = each.margin
     told = []
-    if not margin.limit.verified:
+    if margin.limit.source == GIVEN_BY_USER:
+        told.append(f"{name_of(margin.limit)} is the user's own limit, without a source that was read.")
+    elif not margin.limit.verified:
         told.append(f"{name_of(margin.limit)} was noted from memory ({margin.limit.source}).")
     if not margin.decides:
         told.append(
@@ -208,6 +249,11 @@ def spoken(region: str) -> str:
 def _named(margin: Margin) -> str:
     quantity = " BED" if margin.limit.quantity == "BED" else ""
     return f"{margin.limit.limit_gy:g} Gy{quantity} to the {spoken(margin.region)}"
+
+
+def _limit(of: Margin | Unjudged) -> str:
+    """Name of a limit and its sources."""
+    return f"{name_of(of.limit)}, {'; '.join(dict.fromkeys(limit.source for limit in of.limits))}"
 
 
 def _gbq(activity_bq: float) -> str:

@@ -22,7 +22,8 @@ class Prediction:
     ----------
     dose_gy, activity_bq, exponent : D, A0 and b (1: in proportion). [Gy], [Bq]
     relative_u : relative standard uncertainty of the dose of one cycle, None when unknown
-    named : shared source of error -> relative part of it, where the dose is from cycles that also count as given
+    named : source of error -> relative part of it that doses given share, because they are of the same camera, or were
+        estimated from the same dose per activity
     source, verified, warnings : where it is from
     """
 
@@ -59,19 +60,24 @@ class Prediction:
 
 
 def stated_prediction(
-    *, gy_per_gbq: float, relative_u: float | None, named: Mapping[str, float] | None = None
+    *, gy_per_gbq: float, relative_u: float | None, named: Mapping[str, float] | None = None, region: str = ""
 ) -> Prediction:
     """A dose per activity that the user states: of a pre-therapy image, or of another system. [Gy/GBq]
 
-    ``named`` are the errors it shares with the doses given (their calibration), parts of ``relative_u``.
+    ``named`` are the errors it shares with the doses given (their calibration), parts of ``relative_u``; the rest is that
+    of the statement for the ``region``.
     """
     if not (math.isfinite(gy_per_gbq) and gy_per_gbq > 0):
         raise InputError(f"A dose of {gy_per_gbq} Gy/GBq; expected above 0.")
+    shared = dict(named or {})
+    if relative_u is not None:
+        own = max(relative_u**2 - math.fsum(u**2 for u in shared.values()), 0.0)
+        shared[f"dose per activity as stated, {region}"] = math.sqrt(own)
     return Prediction(
         dose_gy=gy_per_gbq,
         activity_bq=BQ_PER_GBQ,
         relative_u=relative_u,
-        named=named or {},
+        named=shared,
         source="dose per activity given by the user",
     )
 

@@ -62,6 +62,7 @@ def population_dose_sood2026(
         activity_bq=found.reference_bq,
         exponent=exponent,
         relative_u=found.relative_sd,
+        named={f"population's dose per activity, {organ}": found.relative_sd},
         source=f"{found.source}: {at}, {how}",
         verified=found.verified,
         warnings=("The dose per activity is the population's (47 adults), not this patient's.",),

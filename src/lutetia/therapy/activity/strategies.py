@@ -25,7 +25,9 @@ class Situation:
     cycle : number of the next cycle, from 1
     kidneys : region of a kidney -> predicted dose of the next cycle
     kidney_so_far_gy : region of a kidney -> sum of absorbed doses. [Gy]
-    usual_bq : activity of the protocol, None where none is named. [Bq]
+    usual_bq, usual_source : activity of the protocol and where it says so, None where none is named. [Bq]
+    unstated : why the protocol that is named has no usual activity
+    tailored_bq : lowest and highest where the protocol tailors this cycle. [Bq]
     target_gy : dose of the next cycle to the kidney that the user assigns. [Gy]
     reduction : share by which the physician reduces for renal or marrow impairment, 0 for none
     """
@@ -34,6 +36,9 @@ class Situation:
     kidneys: Mapping[str, Prediction]
     kidney_so_far_gy: Mapping[str, float]
     usual_bq: float | None = None
+    usual_source: str = "the protocol's activity"
+    unstated: str = ""
+    tailored_bq: tuple[float, float] | None = None
     target_gy: float | None = None
     reduction: float = 0.0
 
@@ -80,19 +85,20 @@ def fixed_until_limit(now: Situation) -> Proposal:
 def tailored_fourth(now: Situation) -> Proposal:
     """The usual activity three times, the fourth between a lowest and the usual, or omitted."""
     numbers = strategy_numbers("tailored-4th")
+    if now.tailored_bq is not None:
+        return _tailored(*now.tailored_bq)  # the protocol's bounds say so
     if now.cycle > numbers["cycles"].value:
         return _ended(now, numbers["cycles"])
     if now.cycle < numbers["tailored_cycle"].value:
         return _as_usual(now, numbers["activity"], otherwise="hold")
+    _require_stated(now)
     lowest, usual = numbers["lowest"], numbers["activity"]
     said = f"Cycle {now.cycle} is tailored from {lowest.value:g} to {usual.value:g} GBq ({lowest.source})."
-    return Proposal(
-        activity_bq=usual.value * BQ_PER_GBQ,
-        adjustable=True,
-        lowest_bq=lowest.value * BQ_PER_GBQ,
-        otherwise="omit",
-        reasons=(said,),
-    )
+    return _tailored(lowest.value * BQ_PER_GBQ, usual.value * BQ_PER_GBQ, said)
+
+
+def _tailored(lowest_bq: float, highest_bq: float, *said: str) -> Proposal:
+    return Proposal(activity_bq=highest_bq, adjustable=True, lowest_bq=lowest_bq, otherwise="omit", reasons=said)
 
 
 def p_prrt(now: Situation) -> Proposal:
@@ -161,10 +167,17 @@ def strategy(name: str) -> Strategy:
 
 
 def _as_usual(now: Situation, number: Number, *, otherwise: Refusal) -> Proposal:
+    _require_stated(now)
     activity = number.value * BQ_PER_GBQ if now.usual_bq is None else now.usual_bq
-    source = number.source if now.usual_bq is None else "the protocol's activity"
-    reason = f"{activity * GBQ_PER_BQ:g} GBq per cycle ({source})."
+    source = number.source if now.usual_bq is None else now.usual_source
+    reason = f"{activity * GBQ_PER_BQ:.4g} GBq per cycle ({source})."
     return Proposal(activity_bq=activity, adjustable=False, otherwise=otherwise, reasons=(reason,))
+
+
+def _require_stated(now: Situation) -> None:
+    """A strategy's own activity is of 177Lu: it never stands in for that of a protocol that states none."""
+    if now.usual_bq is None and now.unstated:
+        raise MissingDataError(f"{now.unstated}; the physician decides on it.")
 
 
 def _to_target(

@@ -163,5 +163,5 @@ def _grades(
 
 
 def _text(test: str, low: int, high: int, lab: Measured, reason: str) -> str:
-    value = f"{test} {lab.result.value:g} {lab.result.unit} of {lab.date}"
+    value = f"{test} {lab.result.value:g} {lab.result.unit} of {day(lab.date)}"
     return f"{value}, grade {low}" if low == high else f"{value}, grade {low} to {high} ({reason.rstrip('.')})"

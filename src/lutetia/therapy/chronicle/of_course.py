@@ -13,6 +13,7 @@ from lutetia.therapy.chronicle.findings import Findings
 from lutetia.therapy.chronicle.model import Chronicle, Given, Measured, Timed, check_chronicle
 from lutetia.therapy.course import Course, Event, Lab, Patient, net_administered_activity_bq
 from lutetia.therapy.facts import Fact, Facts, day, moment
+from lutetia.therapy.imaging_scores import krenning_score
 from lutetia.therapy.items import in_reference_unit, item_of_words, rounded
 
 OTHER_TOXICITY: Final = "grade_other_non_haematological"
@@ -58,6 +59,8 @@ def view_of(course: Course, as_of: date, *, since: date | None = None, ctcae_ver
     seen = course.as_of(as_of)
     found = _Gathered()
     born = _birth(seen.patient, found)
+    if seen.patient.sex == "male":
+        found.note("pregnant", Fact(value=False, date=day(as_of)))
     _diagnoses(seen, found)
     _medications(seen, day(as_of), found)
     _observations(seen, found)
@@ -121,8 +124,11 @@ def _diagnoses(course: Course, found: _Gathered) -> None:
         elif one.primary_site:
             found.told.append(f"The primary site of {one.date} is not in the table; note origin as an observation.")
     for read in course.sstr_reads:
-        if read.krenning is not None:
-            found.note("krenning_score", Fact(value=float(read.krenning), date=read.date))
+        if read.krenning is None and (read.lesion is None or read.liver is None):
+            continue
+        score = krenning_score(lesion=read.lesion, liver=read.liver, spleen=read.spleen, reader=read.krenning)
+        found.note("krenning_score", Fact(value=float(score.score), date=read.date))
+        found.told += [f"Receptor imaging of {read.date}: {text}" for text in score.warnings]
 
 
 def _medications(course: Course, today: date, found: _Gathered) -> None:
@@ -240,5 +246,6 @@ def _day_events(course: Course) -> Iterator[Timed]:
     for one in course.administrations:
         yield Timed(cycle=one.cycle, event="agent", start=one.start, end=one.stop)
         for event in one.events:
-            name = "-".join(event.name.casefold().split())
+            known = item_of_words("day", event.name)
+            name = "-".join(event.name.casefold().split()) if known is None else known[0]
             yield Timed(cycle=one.cycle, event=name, start=event.start, end=event.stop)

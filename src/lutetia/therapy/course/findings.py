@@ -91,18 +91,32 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SstrRead:
-    """A reader's judgement of somatostatin-receptor imaging; Krenning score 0 to 4, or words."""
+    """A reader's judgement of somatostatin-receptor imaging: Krenning score 0 to 4, uptake, or words.
+
+    ``lesion``, ``liver`` and ``spleen`` are uptakes in one unit on one image, from which a score follows where no reader
+    gave one (``lutetia.therapy.imaging_scores.krenning_score``).
+    """
 
     date: Day
     tracer: str
     krenning: int | None = None
     text: str = ""
+    lesion: float | None = None
+    liver: float | None = None
+    spleen: float | None = None
 
     def __post_init__(self) -> None:
         fields = Fields(self, "sstr").day("date").text("tracer").note("text")
         fields.whole("krenning", least=0, most=4, optional=True)
-        if self.krenning is None and not self.text.strip():
-            fields.refuse("krenning", "missing; expected a score from 0 to 4, or the read in words (text).")
+        for name in ("lesion", "liver", "spleen"):
+            fields.number(name, least=0, optional=True)
+            if getattr(self, name) == 0:
+                fields.refuse(name, "0 cannot be; expected an uptake above 0.")
+        known = self.lesion is not None and self.liver is not None
+        if self.krenning is None and not known and not self.text.strip():
+            fields.refuse(
+                "krenning", "missing; expected a score from 0 to 4, uptakes, or the read in words (text)."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

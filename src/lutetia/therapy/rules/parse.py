@@ -3,7 +3,7 @@
 from typing import Any, Final, Literal, cast, get_args
 
 from lutetia.therapy.documents import Document, Place, at
-from lutetia.therapy.items import alike, item, items, units_of
+from lutetia.therapy.items import alike, item, items, unit_as_spelled, units_of
 from lutetia.therapy.rules.conditions import AllOf, AnyOf, Bound, Choice, Condition, Flag, Not, Number, Since, Span
 
 BOUNDS: Final = ("at_least", "above", "at_most", "below")
@@ -80,7 +80,7 @@ def _number(document: Document, place: Place, entry: dict[str, Any], name: str) 
             raise document.refusal((*place, key), f"{entry[key]!r}; expected a number.")
     unit = str(entry.get("unit", ""))
     of = cast(Literal["value", "xULN", "xLLN"], unit if unit in ("xULN", "xLLN") else "value")
-    if of == "value" and unit not in units_of(name):
+    if of == "value" and unit_as_spelled(name, unit) is None:
         known = ", ".join(u or "none" for u in units_of(name))
         raise document.refusal((*place, "unit"), f"{unit!r}; expected {known}, xULN or xLLN.")
     return Number(

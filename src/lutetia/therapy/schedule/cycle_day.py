@@ -155,6 +155,11 @@ def _order(event: DayEvent, times: Mapping[str, tuple[datetime, datetime | None]
     )
 
 
+def events_of_day(protocol: Protocol) -> frozenset[str]:
+    """Names of the events of the day that a protocol knows, the infusion of the agent among them."""
+    return frozenset({AGENT, *(event.event for event in protocol.cycle_day)})
+
+
 def check_day(protocol: Protocol, given: Sequence[Timed]) -> tuple[Check, ...]:
     """What was given on the day of a cycle beside what the protocol states.
 
@@ -171,7 +176,7 @@ def check_day(protocol: Protocol, given: Sequence[Timed]) -> tuple[Check, ...]:
     InputError
         An event that the protocol does not have, or one twice.
     """
-    known = {AGENT, *(event.event for event in protocol.cycle_day)}
+    known = events_of_day(protocol)
     times: dict[str, Timed] = {}
     for one in given:
         if one.event not in known:

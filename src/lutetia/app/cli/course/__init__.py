@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
-from lutetia.app.cli.course import questions, reporting
+from lutetia.app.cli.course import planning, questions, reporting
 
 if TYPE_CHECKING:
     from lutetia.app.store.courses import CourseStore
@@ -75,6 +75,7 @@ for _question in (
     questions.labs,
     questions.modification,
     questions.schedule,
+    planning.plan,
     reporting.report,
 ):
     course.command()(_question)

@@ -1,6 +1,7 @@
 """Questions to a course: who may be treated, what the laboratory says, what toxicity does, and when what is due."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -73,10 +74,10 @@ def labs(
     """Toxicity grades of the laboratory's values, worst values, recovery, and what is overdue."""
     with told_errors(as_json=json):
         from lutetia.app.cli.course.asked import asked
-        from lutetia.app.cli.grades import print_grades
+        from lutetia.app.cli.course.shown import print_labs
 
         document = labs_answer(asked(store, pseudonym, protocol=protocol, as_of=as_of))
-        (print_json if json else print_grades)(document)
+        (print_json if json else print_labs)(document)
 
 
 def labs_answer(found: "Asked") -> dict[str, Any]:
@@ -145,12 +146,20 @@ def schedule(
     with told_errors(as_json=json):
         from lutetia.app.cli.course.asked import asked
         from lutetia.app.cli.schedule import moment_of_start, print_schedule, schedule_document, write_calendar
+        from lutetia.therapy.schedule import events_of_day
 
         found = asked(store, pseudonym, protocol=protocol, as_of=as_of)
+        known = events_of_day(found.protocol)
+        others = sorted({one.event for one in found.chronicle.given} - known)
+        chronicle = replace(
+            found.chronicle, given=tuple(one for one in found.chronicle.given if one.event in known)
+        )
         document, entries = schedule_document(
-            found.protocol, found.chronicle, found.as_of, moment_of_start(start), agent_minutes
+            found.protocol, chronicle, found.as_of, moment_of_start(start), agent_minutes
         )
         document = _with(found, document)
+        if others:
+            document["warnings"].append(f"{found.protocol.id} has no event of the day called: {', '.join(others)}.")
         if ics is not None:
             write_calendar(ics, entries, key=hashlib.sha256(pseudonym.encode()).hexdigest())
         (print_json if json else print_schedule)(document)

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -125,13 +125,9 @@ def _without_protocol(stored: "StoredCourse", when: date, now: datetime) -> "Cou
     )
 
 
-def content_of(found: "Asked", *, now: datetime, plan: dict[str, Any] | None = None) -> "CourseContent":
-    """Content of a report from a course under its protocol.
-
-    Parameters
-    ----------
-    plan : answer of ``course plan``, with its keys of docs/reference/json.md; None where nothing was planned
-    """
+def content_of(found: "Asked", *, now: datetime) -> "CourseContent":
+    """Content of a report from a course under its protocol, with the plan by the protocol's own strategy."""
+    from lutetia.app.cli.plan_course import Wanted, plan_answer
     from lutetia.app.cli.schedule import schedule_document
     from lutetia.app.report.course import CourseContent
     from lutetia.therapy.course.doubts import doubts_of
@@ -149,6 +145,6 @@ def content_of(found: "Asked", *, now: datetime, plan: dict[str, Any] | None = N
         labs=labs_answer(found),
         modification=modification_answer(found),
         schedule=schedule,
-        plan=plan,
+        plan=plan_answer(found, Wanted()).document,
         warnings=tuple(dict.fromkeys((*doubts_of(found.course), *found.warnings))),
     )

@@ -245,6 +245,34 @@ def _dose(row: dict[str, Any]) -> str:
     return f"{row['known_Gy']:.3g}{u}"
 
 
+def print_labs(document: dict[str, Any]) -> None:
+    """Show a line for each test: before treatment, at its worst, last, and whether it recovered."""
+    console = _console()
+    worst = {row["test"]: row for row in document["nadirs"]}
+    before = {row["test"]: row for row in document["baselines"]}
+    last = {row["test"]: row for row in sorted(document["grades"], key=lambda row: row["date"])}
+    title = f"Laboratory, grades by CTCAE {document['version']}; all values with --json"
+    _table(console, title, ("test", "unit", "before", "worst", "last", "recovery"), [
+        (test, row["unit"], f"{before[test]['value']:g}" if test in before else "-",
+         _graded(worst[test]) if test in worst else "-", _graded(row),
+         worst[test]["recovery"] if test in worst else "-") for test, row in last.items()
+    ])  # fmt: skip
+    for overdue in document["overdue"]:
+        console.print(f"overdue: {overdue}", style="yellow")
+    # the last values before treatment have no baseline of their own
+    later = [row for row in document["grades"] if row["date"][:10] > (document["baseline_until"] or "")]
+    told = [f"{row['test']}: {text}" for row in later for text in row["warnings"]]
+    finish(tuple(dict.fromkeys((*document["warnings"], *told))))
+
+
+def _graded(row: dict[str, Any]) -> str:
+    """Value, grade and day; a range of grades where it cannot be told."""
+    grade = row["grade"]
+    if grade is None and "at_least" in row:
+        grade = f"{row['at_least']}-{row['at_most']}?"
+    return f"{row['value']:g}, grade {'?' if grade is None else grade}, {row['date'][:10]}"
+
+
 def print_timeline(document: dict[str, Any]) -> None:
     """Show a timeline."""
     _table(_console(), f"Course of {document['pseudonym']}, version {document['version']}", ("time", "what", "key"), [

@@ -27,6 +27,7 @@ from lutetia.therapy.course import (
     NetActivity,
     Observation,
     Patient,
+    SstrRead,
 )
 from lutetia.therapy.facts import day
 from lutetia.units import MBQ_PER_BQ
@@ -78,7 +79,7 @@ def findings_sections(content: CourseContent) -> list[Block]:
     rows = [
         *(("diagnosis", _diagnosis(one)) for one in course.diagnoses),
         *(
-            ("receptor imaging", f"{one.tracer}, {one.date}: {_read(one.krenning, one.text)}") for one in course.sstr_reads
+            ("receptor imaging", f"{one.tracer}, {one.date}: {_read(one)}") for one in course.sstr_reads
         ),
         *([("risk factors", ", ".join(present))] if present else []),
         *([("not present", ", ".join(absent))] if absent else []),
@@ -99,9 +100,11 @@ def _diagnosis(one: Diagnosis) -> str:
     )
 
 
-def _read(krenning: int | None, text: str) -> str:
-    score = "" if krenning is None else f"Krenning {krenning}"
-    return ", ".join(part for part in (score, text) if part)
+def _read(one: SstrRead) -> str:
+    uptakes = {"lesion": one.lesion, "liver": one.liver, "spleen": one.spleen}
+    known = ", ".join(f"{name} {value:g}" for name, value in uptakes.items() if value is not None)
+    score = "" if one.krenning is None else f"Krenning {one.krenning}"
+    return "; ".join(part for part in (score, f"uptake of {known}" if known else "", one.text) if part)
 
 
 def _noted(one: Observation) -> str:

@@ -106,7 +106,8 @@ def _rules_fact(content: CourseContent) -> str:
 
 
 def _plan_fact(content: CourseContent) -> str:
-    return "" if content.plan is None else f"Plan by organ dose: {_planned(content.plan)}."
+    going = content.modification is not None and _goes_on(content.modification)
+    return f"Plan by organ dose: {_planned(content.plan)}." if content.plan is not None and going else ""
 
 
 def _planned(plan: Mapping[str, Any]) -> str:
@@ -180,13 +181,10 @@ def next_cycle_sections(content: CourseContent, sources: Sources) -> list[Block]
     schedule = content.schedule or {}
     windows = schedule.get("cycles", ())
     due = [one for one in schedule.get("labs", ()) if one["status"] in ("due", "overdue")]
-    if content.plan is None and not (content.modification and _goes_on(content.modification)):
+    if content.modification is None or not _goes_on(content.modification):
         return []
-    head = (
-        "Next cycle" if content.modification is None else f"Next cycle: {content.modification['cycles_given'] + 1}"
-    )
     return section(
-        head,
+        f"Next cycle: {content.modification['cycles_given'] + 1}",
         table(("cycle", "due", "earliest", "latest", "at most, for toxicity\nfrom last / from due", "source"),
               [_window(one, sources) for one in windows], widths=(1, 1, 1, 1, 2, 0)),
         table(("washout", "at least", "last", "free from", "source"),
@@ -226,7 +224,7 @@ def _plan_blocks(plan: Mapping[str, Any] | None, sources: Sources) -> Sequence[B
         pairs([("plan", _planned(plan)), *(("because", reason) for reason in plan["reasons"])]),
         table(
             ("limit", "region", "so far\nGy", "after it\nGy", "P(passed)", "allows\nGBq", "source"),
-            [_limit(one, sources) for one in plan["limits"]], widths=(1.4, 1, 0, 0, 0, 0, 0), right=(2, 3, 4, 5),
+            [_limit(one, sources) for one in plan["limits"]], widths=(1, 1.4, 0, 0, 0, 0, 0), right=(2, 3, 4, 5),
         ),
     )  # fmt: skip
 
@@ -235,7 +233,16 @@ def _limit(one: Mapping[str, Any], sources: Sources) -> list[Any]:
     chance, allows = one["probability_exceeded"], one["allows_GBq"]
     marks = " ".join(sources.mark(row["source"], row["verified"]) for row in one.get("sources", ()))
     return [
-        f"{one['limit_Gy']:g} Gy {one['quantity']}", one["organ"], gy_text(one["so_far_Gy"]), gy_text(one["predicted_Gy"]),
+        cell(f"{one['limit_Gy']:g} Gy {one['quantity']}", "" if one.get("decides", True) else "warns, never decides"),
+        cell(one["organ"], one.get("not_known") or ""), _so_far(one), gy_text(one["predicted_Gy"]),
         NOT_KNOWN if chance is None else "< 0.001" if chance < 1e-3 else f"{chance:.2g}",
         NOT_KNOWN if allows is None else f"{rounded_down(allows):g}", marks or "–",
     ]  # fmt: skip
+
+
+def _so_far(one: Mapping[str, Any]) -> str:
+    """What was given of the limited quantity, or that it is at least so much."""
+    least = one.get("at_least_Gy")
+    if one["so_far_Gy"] is None and least:
+        return f"≥ {gy_text(least)}"
+    return gy_text(one["so_far_Gy"])

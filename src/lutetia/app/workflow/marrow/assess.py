@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from lutetia.app.report.marrow import MarrowSection
+from lutetia.dose.marrow.blood import implausible_blood
 from lutetia.dose.marrow.methods import (
     Body,
     ImagedMarrow,
@@ -95,7 +96,7 @@ def assess_marrow(known: MarrowMeasurements, table: ReferenceTable, nuclide: Nuc
     InputError
         A value that cannot be.
     """
-    decay, warnings = nuclide.decay_constant_per_s, list[str]()
+    decay, warnings = nuclide.decay_constant_per_s, _about_blood(known, table, nuclide.decay_constant_per_s)
     blood = None if known.blood is None else _fitted(known.blood, decay, known.model, warnings)
     retention = _retention(known, decay, warnings)
     body_fit = None if retention is None else _fitted(retention.curve, decay, known.model, warnings)
@@ -113,6 +114,23 @@ def assess_marrow(known: MarrowMeasurements, table: ReferenceTable, nuclide: Nuc
         blood_s_per_ml=None if blood is None else _per_ml(blood, known.administered_activity_bq),
         published=published_marrow_doses(nuclide.name, known.agent),
         warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _about_blood(known: MarrowMeasurements, table: ReferenceTable, decay: float) -> list[str]:
+    """What is odd about the samples of blood; of a reference body where that of the patient is not known."""
+    body_g = known.body_mass_g
+    if body_g is None and TOTAL_BODY in table.targets:
+        body_g = table.mass_g(TOTAL_BODY)
+    if known.blood is None or body_g is None:
+        return []
+    return list(
+        implausible_blood(
+            known.blood,
+            administered_activity_bq=known.administered_activity_bq,
+            decay_constant_per_s=decay,
+            body_mass_g=body_g,
+        )
     )
 
 

@@ -78,7 +78,7 @@ def _planned(
     rows = [
         one for one in plan.get("limits", ()) if (one["organ"], one["quantity"]) == (now.region, "absorbed dose")
     ]
-    if rows:
+    if rows and rows[0]["predicted_Gy"] is not None:
         at = (max(now.by_cycle_gy) + shift, following + shift)
         axis.plot(at, [now.sum_gy, rows[0]["predicted_Gy"]], ":", lw=1.1, color=colour)
         axis.plot(at[1:], [rows[0]["predicted_Gy"]], "*", ms=8, mfc="white", color=colour)

@@ -136,6 +136,8 @@ def lanes_of(content: CourseContent) -> list[Lane]:
     found = [Lane(name="decisions", kind="decision", marks=decisions)] if decisions else []
     for kind, named in (("event", events), ("drug", drugs), ("image", images)):
         found += [Lane(name=name, kind=kind, marks=tuple(marks)) for name, marks in named.items()]
+    if not found:
+        return []
     first, last = span_of(content)
     return [
         lane for lane in found if any((end or start) >= first and start <= last for start, end, *_ in lane.marks)
