@@ -273,6 +273,7 @@ ANSWERED = [
     ("fhir", "P-001", "--timezone", "UTC"), ("discharge", "P-001"), ("new", "P-002", "--sex", "male"),
     ("add", "P-001", *LAB, "time=2026-02-02T08:00"), ("correct", "P-001", "lab-1", "value=180", "--reason", "read wrongly"),
     ("withdraw", "P-001", "lab-1", "--reason", "of another patient"), ("import", "p.json", "--store", "other.sqlite"),
+    ("report", "P-001", "--out", "p.pdf"),
     *((question, "P-001", "--protocol", "us-label") for question in QUESTIONS),
 ]  # fmt: skip
 REFUSED = [
@@ -281,6 +282,7 @@ REFUSED = [
     ("fhir", "P-001", "--timezone", "Moon"), ("discharge", "P-001", "--cycle", "7"), ("new", "P 2", "--sex", "male"),
     ("add", "P-001", "lab"), ("correct", "P-001", "lab-9", "value=1", "--reason", "x"),
     ("list", "--store", "absent.sqlite"), ("withdraw", "P-001", "lab-9", "--reason", "x"), ("import", "absent.json"),
+    ("report", "P-9", "--out", "p.pdf"),
     *((question, "P-001") for question in QUESTIONS),
 ]  # fmt: skip
 

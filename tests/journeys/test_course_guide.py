@@ -39,7 +39,7 @@ def test_guide(folder):
     text = GUIDE.read_text("utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     commands = [shlex.split(line, comments=True)[2:] for line in lines if line.startswith("./run lutetia course ")]
-    assert len(commands) == 30
+    assert len(commands) == 31
     printed = {}
     for words in commands:
         result = CliRunner().invoke(application, words)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lutetia.app.report.content import ReportContent
 from lutetia.app.report.text import report_text
@@ -29,20 +29,28 @@ def write_pdf(content: ReportContent, figures: Mapping[str, bytes], path: Path) 
     figures : name -> PNG, as from ``figures.all_figures``; those that are missing are left out
     path : file to write
     """
-    import typst
-
     text = report_text(content)
-    text["widths_mm"] = {name: _width_mm(name, data) for name, data in figures.items()}
+    text["widths_mm"] = {name: width_mm(name, data) for name, data in figures.items()}
     text["provenance"] = [[key, _shortened(key, value)] for key, value in text["provenance"]]
     text["made"] = _made(content)
+    path.write_bytes(typeset("report.typ", text, figures))
+
+
+def typeset(
+    template: str, text: Mapping[str, Any], figures: Mapping[str, bytes], *, package: str = "lutetia.app.report"
+) -> bytes:
+    """A PDF from a template of a package, which finds ``look.typ``, the text as report.json and the figures beside it."""
+    import typst
+
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, data in figures.items():
             (root / f"{name}.png").write_bytes(data)
         (root / "report.json").write_text(json.dumps(text), "utf-8")
-        template = files("lutetia.app.report") / "templates" / "report.typ"
-        (root / "report.typ").write_text(template.read_text("utf-8"), "utf-8")
-        typst.compile(str(root / "report.typ"), output=str(path), root=str(root), pdf_standards=["a-2b"])
+        for source, name in (("lutetia.app.report", "look.typ"), (package, template)):
+            (root / name).write_text((files(source) / "templates" / name).read_text("utf-8"), "utf-8")
+        made: bytes = typst.compile(str(root / template), root=str(root), format="pdf", pdf_standards=["a-2b"])
+        return made
 
 
 def _made(content: ReportContent) -> dict[str, int] | None:
@@ -55,7 +63,7 @@ def _made(content: ReportContent) -> dict[str, int] | None:
     return {part: getattr(at, part) for part in parts}
 
 
-def _width_mm(name: str, png: bytes) -> float:
+def width_mm(name: str, png: bytes) -> float:
     """Width on the page; the header of a PNG has its width and height in bytes 16 to 24."""
     width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
     return min(WIDTHS_MM.get(name, TEXT_WIDTH_MM), HIGHEST_MM * width / height)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
-from lutetia.app.cli.course import planning, protection, questions
+from lutetia.app.cli.course import planning, protection, questions, reporting
 
 if TYPE_CHECKING:
     from lutetia.app.store.courses import CourseStore
@@ -77,6 +77,7 @@ for _question in (
     questions.schedule,
     planning.plan,
     protection.discharge,
+    reporting.report,
 ):
     course.command()(_question)
 

@@ -9,9 +9,8 @@ from lutetia.app.workflow.prediction.doses import RegionDose
 from lutetia.errors import InputError, MissingDataError
 from lutetia.kinetics.pairs.prediction import COVERAGE_95, PredictedCurve, log_spread
 from lutetia.response.parameters import DoseLimit
-from lutetia.therapy.activity.course import organ_of
+from lutetia.therapy.activity.course import organ_of, spoken
 from lutetia.therapy.activity.limits import Margin, find_limits, name_of, protraction_of
-from lutetia.therapy.activity.planning import spoken
 from lutetia.therapy.activity.prediction import Prediction
 from lutetia.therapy.activity.probability import Spread
 from lutetia.therapy.activity.tables import usual_uncertainty
