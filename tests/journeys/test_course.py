@@ -142,7 +142,7 @@ def test_labs_from_a_table_with_headers_of_its_own(begun, tmp_path):
     code, again, _ = begun(
         "add", "P-001", "labs.csv", *(w for c in columns for w in ("--column", c)), "method=as routine"
     )
-    assert (code, again["error"]["message"][:23]) == (2, "lab.value: two values o")
+    assert (code, again["error"]["message"][:41]) == (2, "labs.csv, line 2: lab.value: two values o")
 
 
 def test_records_of_every_kind_from_yaml(begun, tmp_path):
@@ -245,7 +245,7 @@ BAD = [
     (("add", "P-001", "weight", "value=1"), 2, "Expected one of diagnosis"),
     (("add", "P-001", "lab", "platelets"), 2, "Expected field=value words"),
     (("add", "P-001", "lab", "value=1", "value=2"), 2, "value: given twice"),
-    (("add", "P-001", "lab", "name=platelets"), 2, "lab: no field of that name; expected test, time"),
+    (("add", "P-001", "lab", "name=platelets"), 2, "lab.name: no such field; expected test, time"),
     (("add", "P-001", *LAB, "time=2026-03-02T08:10"), 2, "lab.value: missing"),
     (("add", "P-001", *LAB, "value=4,5", "time=2026-03-02T08:10"), 2, "lab.value: expected a number with a decimal point"),
     (("add", "P-001", *LAB, "value=1", "time=02.03.2026 08:10"), 2, "lab.time: expected a date and time"),
@@ -259,11 +259,11 @@ BAD = [
     (("add", "P-001", "dose.json"), 3, "dose.cycle: missing"),
     (("add", "P-001", "dose.json", "cycle=1"), 3, "dose.time: missing"),
     (("add", "P-001", "wrong.json", "cycle=1", "time=2026-03-09T14:00"), 2, "wrong.json: dose.text: expected the schema"),
-    (("add", "P-001", "wrong.yaml"), 2, "wrong.yaml line 2: not YAML"),
-    (("add", "P-001", "kinds.yaml"), 2, "kinds.yaml: expected lists named diagnoses"),
-    (("add", "P-001", "other.csv"), 2, "other.csv: 1 of 2 rows are of another patient"),
-    (("add", "P-001", "unit.csv"), 2, "unit.csv line 2: lab.unit: unknown unit"),
-    (("add", "P-001", "cells.csv"), 2, "cells.csv line 3: 3 cells, but 4 columns"),
+    (("add", "P-001", "wrong.yaml"), 2, "wrong.yaml, line 2: not YAML"),
+    (("add", "P-001", "kinds.yaml"), 2, "kinds.yaml, line 1, weights: no such list; expected diagnoses"),
+    (("add", "P-001", "other.csv"), 2, "other.csv, line 3: of another patient by the column patient (1 of 2 rows)"),
+    (("add", "P-001", "unit.csv"), 2, "unit.csv, line 2: lab.unit: unknown unit"),
+    (("add", "P-001", "cells.csv"), 2, "cells.csv, line 3: 3 cells, but 4 columns"),
     (("add", "P-001", "cells.csv", "--column", "test=Analyte"), 3, "cells.csv: no column for test; the columns are test"),
     (("add", "P-001", "cells.csv", "--column", "mass=test"), 2, "--column: lab has no such field"),
     (("add", "P-001", "empty.csv"), 2, "empty.csv: no rows"),

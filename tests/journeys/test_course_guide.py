@@ -39,7 +39,7 @@ def test_guide(folder):
     text = GUIDE.read_text("utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     commands = [shlex.split(line, comments=True)[2:] for line in lines if line.startswith("./run lutetia course ")]
-    assert len(commands) == 28
+    assert len(commands) == 31
     printed = {}
     for words in commands:
         result = CliRunner().invoke(application, words)
@@ -52,6 +52,7 @@ def test_guide(folder):
     assert "Eligible" in printed["eligibility NET-017 --as-of 2026-03-02 --before first"]
     assert "FULL" in printed["modification NET-017 --as-of 2026-03-31"]
     assert (folder / "net-017.ics").exists()
+    assert (folder / "discharge.png").exists()
     exported = json.loads((folder / "net-017.json").read_text("utf-8"))
     assert [lab["value"] for lab in exported["course"]["labs"] if lab["test"] == "platelets"] == [187.0, 123.0]
     assert (folder / "net-017.fhir.json").exists()

@@ -75,7 +75,7 @@ WANTED = st.builds(
     u_percent=st.sampled_from([None, 15.0]),
     half_life_h=st.sampled_from([(), ("kidney=50",)]),
     target_gy=st.sampled_from([None, 5.0]),
-    prior=st.booleans(),
+    prior=st.sampled_from([False, False, False, True]),
     mass_kg=st.sampled_from([None, None, 70.0]),
 )
 
@@ -84,15 +84,28 @@ class RandomCourse(RuleBasedStateMachine):
     """A patient whose doctor at times gives what is said, and at times anything at any time."""
 
     @initialize(
-        name=CHOSEN, born=st.sampled_from([None, date(1961, 5, 2), date(2013, 5, 2)]), enrolled=st.booleans()
-    )
-    def begin(self, name, born, enrolled):
+        name=CHOSEN, born=st.sampled_from([None, date(1961, 5, 2), date(1961, 5, 2), date(2013, 5, 2)]),
+        enrolled=st.booleans(), cycles=st.sampled_from([0, 1, 1, 2, 3, 3, 3, 4]), per_gbq=st.floats(0.3, 1.2),
+        known=st.booleans(), missed=st.integers(1, 5), mass=st.booleans(),
+    )  # fmt: skip
+    def begin(self, name, born, enrolled, cycles, per_gbq, known, missed, mass):
+        """Cycles as planned, kidneys and marrow imaged in most."""
         self.protocol = PROTOCOLS[name]
         self.enrolled = enrolled
         self.today = START
         self.wanted = Wanted()
         enrolments = (Enrolment(date=START, protocol=name, version=self.protocol.version),) if enrolled else ()
         self.course = Course(patient=Patient(pseudonym="P-1", sex="male", birth_date=born), enrolments=enrolments)
+        if mass:
+            self.put(Observation(name="weight", time=self.at(), value=80.0, unit="kg"))
+        usual = self.protocol.activity.activity_bq or 80 * (self.protocol.activity.activity_bq_per_kg or 1e6)
+        for cycle in range(1, cycles + 1):
+            self.give(usual, self.protocol.agent, self.protocol.nuclide)
+            if cycle != missed:
+                doses = {"kidney left": per_gbq * usual / BQ_PER_GBQ, "kidney right": 5.0}
+                text = dose_text(self.course.administrations[-1], doses, known=known, marrow=0.3)
+                self.put(DoseRecord(cycle=cycle, time=self.at(12), text=text))
+            self.today += timedelta(days=56)
 
     def at(self, hour=8):
         return datetime(self.today.year, self.today.month, self.today.day, hour)
@@ -120,6 +133,16 @@ class RandomCourse(RuleBasedStateMachine):
             return plan_answer(self.asked(when), self.wanted)
         except DOCUMENTED:
             return None
+
+    @rule(
+        worst=st.sampled_from([20.0, 60.0, 74.0]),
+        recovered=st.sampled_from([80.0, 160.0]),
+        days=st.integers(7, 130),
+    )
+    def platelets_fall_and_rise(self, worst, recovered, days):
+        for value in (worst, recovered):
+            self.put(Lab(test="platelets", time=self.at(), value=value, unit="10^9/L", lower_limit=150.0))
+            self.today += timedelta(days=days if value == worst else 1)
 
     @rule(days=st.integers(1, 60))
     def wait(self, days):
@@ -245,7 +268,7 @@ class RandomCourse(RuleBasedStateMachine):
 
 def _settings(examples):
     return settings(
-        max_examples=examples, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
     )
 
 

@@ -1,6 +1,7 @@
 """Activity of the next cycle: published numbers, the lognormal probability, laws of the plan."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ from scipy.stats import norm
 from lutetia.dose.uncertainty.course import CycleDose
 from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.bounds import bounds_of
-from lutetia.therapy.activity.course import Cycles, GivenCycle, RegionDose, Upcoming
-from lutetia.therapy.activity.limits import cycles_within, find_limits, margins_of, name_of, protraction_of
+from lutetia.therapy.activity.course import Cycles, GivenCycle, RegionDose, Upcoming, completed
+from lutetia.therapy.activity.limits import (
+    cycles_within,
+    find_limits,
+    judged_margins,
+    margins_of,
+    name_of,
+    protraction_of,
+)
 from lutetia.therapy.activity.planning import plan_activity, rounded_down
 from lutetia.therapy.activity.prediction import Observed, predicted_from, stated_prediction
 from lutetia.therapy.activity.prior import population_dose_sood2026
@@ -253,7 +261,7 @@ def test_marrow_without_a_dose_does_not_stand_in_the_way():
     cycles = course(4.0)
     _, told = margins_of(["marrow-2Gy"], cycles, lambda _r: None)
     assert "marrow-2Gy was not judged" in told[0]
-    with pytest.raises(MissingDataError, match="liver: nothing to predict"):
+    with pytest.raises(MissingDataError, match="liver: no absorbed dose in cycle 1, and nothing to predict"):
         margins_of(["liver-30Gy"], cycles, lambda _r: None)
 
 
@@ -438,3 +446,99 @@ def test_sides_and_doses_that_are_missing():
         cycles.of("liver")
     with pytest.raises(InputError, match="there are fixed"):
         strategy("by-feel")
+
+
+def without_doses(*gbq, **which):
+    return tuple(GivenCycle(activity_bq=each * BQ_PER_GBQ, regions={}, **{**LUTETIUM, **which}) for each in gbq)
+
+
+def test_doses_that_nobody_measured_are_those_of_a_next_cycle():
+    measured = course(4.0, 5.0, relative={"calibration": 0.05, "counts": 0.03})
+    upcoming = Upcoming(**LUTETIUM, scans=3)
+    found = completed(Cycles(given=(*measured.given, *without_doses(3.7))), upcoming, ["kidney"])
+    # half the activity of the last, 5 Gy per 7.4 GBq
+    assert [dose.dose.absorbed_dose_gy for dose in found.of("kidney")] == [4.0, 5.0, pytest.approx(2.5)]
+    assert found.estimated("kidney") == (3,)
+    assert found.of("kidney")[2].effective_half_life_s == 50 * S_PER_H
+    # calibration whole; counts of cycle 2 also those of the estimate; 13 % of three scans in all
+    own = math.sqrt(0.13**2 - 0.05**2 - 0.03**2) * 2.5
+    u = math.hypot(0.05 * 11.5, 0.03 * 4.0, 0.03 * 7.5, own)
+    assert sum(found.quantities("kidney")).std_dev == pytest.approx(u)
+    # an estimate predicts nothing
+    assert upcoming.prediction("kidney", found) == upcoming.prediction("kidney", measured)
+    # no dose of this agent, or an activity that is not known: still not known, never 0
+    other = completed(
+        Cycles(given=(*measured.given, *without_doses(3.7, agent="90Y-DOTATOC"))), upcoming, ["kidney"]
+    )
+    assert other.without_dose("kidney") == ("3",)
+    unknown = GivenCycle(activity_bq=None, regions={}, **LUTETIUM)
+    assert completed(Cycles(given=(*measured.given, unknown)), upcoming, ["kidney"]).without_dose("kidney") == (
+        "3",
+    )
+
+
+def test_an_estimate_from_the_population_errs_with_the_prediction():
+    upcoming = Upcoming(**LUTETIUM, clearance_ml_per_min=99.0)
+    cycles = completed(Cycles(given=without_doses(7.4, 7.4)), upcoming, ["kidney"])
+    (margin,), _ = margins_of(["kidney-23Gy"], cycles, lambda region: upcoming.prediction(region, cycles))
+    # two cycles of 4.37 Gy, 48 % of one error
+    assert margin.so_far_gy == pytest.approx(2 * 4.37)
+    assert margin.u_so_far_gy == pytest.approx(0.48 * 2 * 4.37)
+    assert margin.spread.correlation == pytest.approx(1.0)
+
+
+def test_the_population_is_of_one_agent():
+    for agent, nuclide in (("225Ac-DOTATATE", "Ac-225"), ("177Lu-PSMA-617", "Lu-177")):
+        upcoming = Upcoming(nuclide=nuclide, agent=agent, clearance_ml_per_min=99.0)
+        assert upcoming.prediction("kidney", Cycles()) is None
+
+
+def test_cycles_that_cannot_be_of_one_kidney_predict_nothing():
+    far = [Observed(dose_gy=d, activity_bq=7.4e9, named=None) for d in (0.01, 4.0, 4.0)]
+    with pytest.raises(MissingDataError, match="differs so much"):
+        predicted_from(far, scans=3)
+
+
+def test_limits_that_are_not_known_never_let_pass_what_is():
+    cycles = Cycles(given=(*course(12.0).given, *without_doses(7.4)))
+    found, unjudged = judged_margins(["kidney-23Gy", "kidney-10Gy", "marrow-2Gy"], cycles, lambda _region: None)
+    assert not found
+    assert [(each.at_least_gy, each.passed, each.decides) for each in unjudged] == [
+        (12.0, False, True), (12.0, True, True), (0.0, False, False),
+    ]  # fmt: skip
+    proposal = strategy("fixed")(Situation(cycle=3, kidneys={}, kidney_so_far_gy={}))
+
+    def action(*which, required):
+        plan = plan_activity(
+            proposal, (), probability=0.05, unjudged=[unjudged[i] for i in which], required=required
+        )
+        assert plan.activity_bq == {"give": 7.4e9, "hold": None, "stop": 0}[plan.action]
+        return plan.action
+
+    assert [action(0, required=False), action(0, required=True), action(0, 1, required=False)] == [
+        "give",
+        "hold",
+        "stop",
+    ]
+    # the marrow neither holds nor stops
+    assert action(2, required=True) == "give"
+    tailored = strategy("tailored-4th")(Situation(cycle=4, kidneys={}, kidney_so_far_gy={}))
+    assert plan_activity(tailored, (), probability=0.05, unjudged=unjudged[:1], required=False).action == "hold"
+
+
+def test_what_toxicity_lowers_is_a_reduction():
+    bounds = replace(
+        bounds_of(read_protocol("us-label"), cycle=2, given_bq=7.4e9), highest_bq=3.7e9, clipped_by="Platelets."
+    )
+    plan = planned("fixed", course(4.0), cycle=2, bounds=bounds, usual_bq=7.4e9)
+    assert (plan.action, plan.activity_bq) == ("reduce", 3.7e9)
+    assert "Platelets." in plan.reasons
+
+
+@pytest.mark.parametrize("protocol", ["bi213-dotatoc", "at211-mabg", "vmt-alpha-net"])
+@pytest.mark.parametrize("name", ["fixed", "fixed-until-limit", "tailored-4th"])
+def test_a_strategys_activity_never_stands_in_for_a_protocols(protocol, name):
+    bounds = bounds_of(read_protocol(protocol), cycle=1, given_bq=0.0, mass_kg=70.0)
+    for cycle in (1, 4):
+        with pytest.raises(MissingDataError, match="the physician decides on it"):
+            planned(name, Cycles(), cycle=cycle, bounds=bounds, unstated=bounds.unstated)

@@ -211,7 +211,7 @@ BAD_RECORDS = [
     (lambda: decision(who=""), "decision.who"),
     (lambda: decision(reasons="one"), "decision.reasons"),
     (lambda: decision(source=" "), "decision.source"),
-    (lambda: decision(action="hold", activity_bq=7.4e9), "decision.activity_bq"),
+    (lambda: decision(action="hold", activity_bq=7.4e9), "decision.activity_MBq"),
     (lambda: Imaging(time=NOON, modality="SPECT/CT"), "imaging.modality"),
     (lambda: Imaging(time=NOON, modality="NM", uid_sha256="1.2.840.1"), "imaging.uid_sha256"),
     (lambda: DayEvent(name="amino acids", start=NOON, stop=NOON.replace(hour=11)), "administration.events.stop"),
@@ -236,11 +236,11 @@ BAD_ADMINISTRATIONS = [
     ({"nuclide": "Lu-999"}, "nuclide"),
     ({"stop": datetime(2026, 2, 1, 9)}, "stop"),
     ({"route": "by mouth"}, "route"),
-    ({"prescribed_activity_bq": -1.0}, "prescribed_activity_bq"),
-    ({"measured_activity_bq": -1.0}, "measured_activity_bq"),
+    ({"prescribed_activity_bq": -1.0}, "prescribed_activity_MBq"),
+    ({"measured_activity_bq": -1.0}, "measured_activity_MBq"),
     ({"measured_at": None}, "measured_at"),
-    ({"measured_activity_bq": None}, "measured_activity_bq"),
-    ({"residual_activity_bq": 7.5e9}, "residual_activity_bq"),
+    ({"measured_activity_bq": None}, "measured_activity_MBq"),
+    ({"residual_activity_bq": 7.5e9}, "residual_activity_MBq"),
     ({"residual_measured_at": datetime(2026, 2, 1, 9)}, "residual_measured_at"),
     ({"purity_percent": 101}, "purity_percent"),
     ({"events": ("amino acids",)}, "events"),
@@ -257,7 +257,7 @@ def test_residual_above_what_had_decayed_is_refused(cycle, patient):
     # 49 MBq of 213Bi (45.6 min) two hours later are more than was left of 50 MBq
     left = cycle(nuclide="Bi-213", measured_activity_bq=5.0e7, residual_activity_bq=4.9e7,
                  residual_measured_at=datetime(2026, 2, 1, 12))  # fmt: skip
-    with pytest.raises(InputError, match=r"administration\.residual_activity_bq: in cycle 1 more was left"):
+    with pytest.raises(InputError, match=r"administration\.residual_activity_MBq: in cycle 1 more was left"):
         Course(patient=patient, administrations=(left,))
 
 

@@ -220,7 +220,7 @@ def test_the_day_is_seen_to_the_minute():
         (lambda: Observation(name="tumour", time=TODAY, value="NET"), "observation.value: .*expected one of GEP-NET"),
         (lambda: Observation(name="pregnant", time=TODAY, value=1.0), "observation.value: .*expected true or false"),
         (lambda: lab("platelets", 187000, "10^9/L"), "lab.value: .*is the unit right"),
-        (lambda: lab("creatinine", 1.0, "g/dL"), "lab.value: unit 'g/dL' of creatinine; expected one of"),
+        (lambda: lab("creatinine", 1.0, "g/dL"), "lab.unit: unknown unit of creatinine; expected one of"),
     ],
 )  # fmt: skip
 def test_what_a_rule_could_not_take_is_refused(build, message):

@@ -228,7 +228,7 @@ BAD_FILES = [
     (("course", "labs", 0, "time", "2999-03-02T08:00"), r"lab\.time: .* in the future"),
     (("course", "labs", 0, "value", "187"), r"labs\[0\]: lab\.value: expected a number"),
     (("course", "labs", 0, "value", 200.0), "newest revisions are not the course"),
-    (("course", "administrations", 0, "measured_activity_MBq", -1), "measured_activity_bq: -1e"),
+    (("course", "administrations", 0, "measured_activity_MBq", -1), "measured_activity_MBq: below 0"),
     (("history", 1, "record", "value", 188.0), "revision 1 of lab-1 is not what the audit trail says"),
     (("history", 1, "revision", 2), "revisions of lab-1 do not count up"),
     (("history", 1, "number", 0), r"history\[1\]: number, revision and audit"),

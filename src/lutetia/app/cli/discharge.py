@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lutetia.app.cli import discharge_options as options
 from lutetia.app.cli.console import print_json, told_errors
 from lutetia.app.cli.discharge_text import print_discharge
 from lutetia.app.cli.figures import draw, require_new
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lutetia.physics.nuclides import Nuclide
     from lutetia.therapy.protection.contact import ContactPattern
     from lutetia.therapy.protection.dose_rate import ExternalDoseRate
+    from lutetia.therapy.protection.measurements import Measured
     from lutetia.therapy.protection.release import Limit
     from lutetia.therapy.protection.waste import Impurity
 
@@ -25,99 +27,79 @@ NOON_H = 12.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """What was asked, in the units of the command line."""
+class Circumstances:
+    """What is asked beside the patient, in the units of the command line."""
+
+    retention: str | None = None
+    u_dose_rate_percent: float | None = None
+    country: str | None = None
+    limit_usv_h: float | None = None
+    discharge_h: float | None = None
+    treatments_per_year: int = 1
+    contacts: Path | None = None
+    only: tuple[str, ...] = ()
+    distance_exponent: float = 1.5
+    collect_h: float | None = None
+    tank_days: float = 0.0
+    tank_m3: float | None = None
+    impurity_percent: float | None = None
+    residual_mbq: float | None = None
+    clearance_kbq: float | None = None
+    residual_impurity_percent: float | None = None
+    draws: int = 2000
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked(Circumstances):
+    """What was asked, in the units of the command line.
+
+    ``measured`` are dose rates of the patient as a curve; without them one dose rate may be given.
+    """
 
     nuclide: str
     activity_mbq: float
     agent: str
-    retention: str | None
-    dose_rate_usv_h: float | None
-    at_h: float
-    distance_m: float
-    u_dose_rate_percent: float | None
-    country: str | None
-    limit_usv_h: float | None
     administered_at_h: float | None
-    discharge_h: float | None
-    treatments_per_year: int
-    contacts: Path | None
-    only: tuple[str, ...]
-    distance_exponent: float
-    collect_h: float | None
-    tank_days: float
-    tank_m3: float | None
-    impurity_percent: float | None
-    residual_mbq: float | None
-    clearance_kbq: float | None
-    residual_impurity_percent: float | None
-    draws: int
-    seed: int
+    dose_rate_usv_h: float | None = None
+    at_h: float = 0.0
+    distance_m: float = 1.0
+    measured: "Measured | None" = None
 
 
 def discharge(
     nuclide: Annotated[str, typer.Option("--nuclide", help="For example Lu-177.")],
     activity_mbq: Annotated[float, typer.Option("--activity-MBq", help="Administered. [MBq]")],
     agent: Annotated[str, typer.Option("--agent", help="For statements about it: 177Lu-DOTATATE, ...")] = "",
-    retention: Annotated[
-        str | None,
-        typer.Option(
-            "--retention", help="A profile (dotatate-label, psma-617-rostock, ...) or a CSV of measurements."
-        ),
-    ] = None,
+    retention: options.Retention = None,
     dose_rate_usv_h: Annotated[
         float | None, typer.Option("--dose-rate-uSv-h", help="Measured on this patient. [uSv/h]")
     ] = None,
     at_h: Annotated[float, typer.Option("--at-h", help="When, after the administration. [h]")] = 0.0,
     distance_m: Annotated[float, typer.Option("--distance-m", help="Of dose rates measured. [m]")] = 1.0,
-    u_dose_rate_percent: Annotated[
-        float | None, typer.Option("--u-dose-rate-percent", help="Its standard uncertainty (k=1).")
-    ] = None,
-    country: Annotated[str | None, typer.Option("--country", help="Country or site: US, Perth, ...")] = None,
-    limit_usv_h: Annotated[
-        float | None, typer.Option("--limit-uSv-h", help="A limit of your own at 1 m. [uSv/h]")
-    ] = None,
+    u_dose_rate_percent: options.UDoseRate = None,
+    country: options.Country = None,
+    limit_usv_h: options.LimitDoseRate = None,
     administered_at_h: Annotated[
         float | None, typer.Option("--administered-at-h", help="Hour of the day; noon by default. [h]")
     ] = None,
-    discharge_h: Annotated[
-        float | None, typer.Option("--discharge-h", help="Planned, after the administration. [h]")
-    ] = None,
+    discharge_h: options.DischargeH = None,
     treatments_per_year: Annotated[
         int, typer.Option("--treatments-per-year", help="Share a yearly constraint.")
     ] = 1,
-    contacts: Annotated[
-        Path | None, typer.Option("--contacts", help="CSV of contact patterns of your own.")
-    ] = None,
-    only: Annotated[list[str] | None, typer.Option("--contact", help="Only patterns whose name has this.")] = None,
-    distance_exponent: Annotated[
-        float, typer.Option("--distance-exponent", help="Dose rate by distance: 1.5 near people, 2 of a point.")
-    ] = 1.5,
-    collect_h: Annotated[
-        float | None, typer.Option("--collect-h", help="Urine goes to a tank until then. [h]")
-    ] = None,
-    tank_days: Annotated[float, typer.Option("--tank-days", help="From administration to release. [d]")] = 0.0,
-    tank_m3: Annotated[float | None, typer.Option("--tank-m3", help="Volume it is diluted in. [m3]")] = None,
-    impurity_percent: Annotated[
-        float | None,
-        typer.Option("--impurity-percent", help="Long-lived impurity (Lu-177m) of the administered activity."),
-    ] = None,
-    residual_mbq: Annotated[
-        float | None, typer.Option("--residual-MBq", help="Left in the vial or in waste. [MBq]")
-    ] = None,
-    clearance_kbq: Annotated[
-        float | None, typer.Option("--clearance-kBq", help="Activity at which it may be cleared. [kBq]")
-    ] = None,
-    residual_impurity_percent: Annotated[
-        float | None,
-        typer.Option("--residual-impurity-percent", help="Impurity of what is left (0.3 in used vials)."),
-    ] = None,
-    draws: Annotated[int, typer.Option("--draws", help="Patients drawn for the intervals.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 1,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", help="Dose rate over time: a file .png, .pdf or .svg that must not exist."),
-    ] = None,
+    contacts: options.Contacts = None,
+    only: options.Only = None,
+    distance_exponent: options.DistanceExponent = 1.5,
+    collect_h: options.CollectH = None,
+    tank_days: options.TankDays = 0.0,
+    tank_m3: options.TankVolume = None,
+    impurity_percent: options.Impurity = None,
+    residual_mbq: options.Residual = None,
+    clearance_kbq: options.Clearance = None,
+    residual_impurity_percent: options.ResidualImpurity = None,
+    draws: options.Draws = 2000,
+    seed: options.Seed = 1,
+    plot: options.Plot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """Discharge sheet: retained activity and dose rate, limits, who may come near from when, urine and waste."""
@@ -153,13 +135,13 @@ def make_sheet(asked: Asked) -> "Sheet":
     from lutetia.app.report.discharge import Sheet
     from lutetia.physics.nuclides import nuclide as nuclide_called
 
-    _require_numbers(asked)
+    require_numbers(asked)
     element = nuclide_called(asked.nuclide)
     dose_rate, agent, caution = _dose_rate(asked, element)
     told = []
     if asked.administered_at_h is None:
         told.append("The hour of the administration was not given: noon was taken (--administered-at-h).")
-    if asked.retention is None:
+    if asked.retention is None and asked.measured is None:
         told.append(
             "No retention was given: nothing is taken as excreted, which is the most cautious case (--retention)."
         )
@@ -187,7 +169,8 @@ def make_sheet(asked: Asked) -> "Sheet":
     )
 
 
-def _require_numbers(asked: Asked) -> None:
+def require_numbers(asked: Asked) -> None:
+    """Refuse numbers that cannot be, by option."""
     above = {
         "--activity-MBq": asked.activity_mbq, "--dose-rate-uSv-h": asked.dose_rate_usv_h,
         "--distance-m": asked.distance_m, "--limit-uSv-h": asked.limit_usv_h,
@@ -219,6 +202,8 @@ def _dose_rate(asked: Asked, element: "Nuclide") -> "tuple[ExternalDoseRate, str
 
     activity_bq, agent, caution = asked.activity_mbq * BQ_PER_MBQ, asked.agent, ""
     given = asked.retention or PHYSICAL
+    if asked.measured is not None and asked.measured.dose_rate is not None:
+        return asked.measured.dose_rate, agent, asked.measured.caution
     if Path(given).suffix.lower() == ".csv":
         measured = read_measurements(
             Path(given),

@@ -8,12 +8,13 @@ from lutetia.app.cli.plan_inputs import Asked, Stored
 from lutetia.app.cli.plan_store import documents_of, latest
 from lutetia.app.cli.plan_text import NOTE, plan_document
 from lutetia.errors import MissingDataError, OutOfRangeError
+from lutetia.therapy.activity.strategies import activity_text
 from lutetia.therapy.chronicle.of_course import facts_with_grades
 from lutetia.therapy.eligibility import Eligibility, evaluate
 from lutetia.therapy.facts import birth_date, day
 from lutetia.therapy.modification import CourseState, Step, modification_state
 from lutetia.therapy.protocols.model import Protocol
-from lutetia.units import GBQ_PER_BQ, MBQ_PER_BQ
+from lutetia.units import GBQ_PER_BQ
 
 if TYPE_CHECKING:
     from lutetia.app.cli.course.asked import Asked as AskedCourse
@@ -234,7 +235,7 @@ def _asked(found: "AskedCourse", wanted: Wanted, state: CourseState) -> tuple[As
 def _cap(state: CourseState, protocol: Protocol) -> str:
     if state.activity_bq is None:
         return ""
-    activity = f"{state.activity_bq * MBQ_PER_BQ:g} MBq"
+    activity = activity_text(state.activity_bq)
     return (
         f"By toxicity {protocol.id} allows at most {activity}: {state.reason} ({protocol.activity.origin.source})."
     )

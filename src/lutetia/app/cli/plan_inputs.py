@@ -19,6 +19,7 @@ from lutetia.therapy.activity.course import (
     is_sided,
     organ_of,
     plain,
+    spoken,
 )
 from lutetia.therapy.activity.limits import find_limits, judged_margins
 from lutetia.therapy.activity.planning import Plan, plan_activity
@@ -248,8 +249,8 @@ def _tailored(bounds: Bounds) -> tuple[float, float] | None:
 
 def _of_estimates(cycles: Cycles) -> list[str]:
     return [
-        f"Cycle {cycle.number}: no dose of the {region} is known; {found.dose.absorbed_dose_gy:.3g} Gy were estimated "
-        f"({found.estimated_from}), so that the sum so far is an estimate."
+        f"Cycle {cycle.number}: no dose of the {spoken(region)} is known; {found.dose.absorbed_dose_gy:.3g} Gy were "
+        f"estimated ({found.estimated_from}), so that the sum so far is an estimate."
         for cycle in cycles.given
         for region, found in cycle.regions.items()
         if found.estimated_from

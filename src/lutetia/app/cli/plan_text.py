@@ -122,9 +122,11 @@ def _limit(judged: "Judged", course: "Course") -> dict[str, Any]:
 def said(document: dict[str, Any]) -> str:
     """What is to be done, in one sentence."""
     from lutetia.therapy.activity.planning import rounded_down
+    from lutetia.therapy.activity.strategies import activity_text
+    from lutetia.units import BQ_PER_GBQ
 
     activity = document["activity_GBq"]
-    shown = "" if activity is None else f"{rounded_down(activity):g} GBq"
+    shown = "" if activity is None else activity_text(rounded_down(activity) * BQ_PER_GBQ)
     return SAID[document["action"]].format(activity=shown)
 
 
@@ -173,7 +175,7 @@ def _table(table: Any, document: dict[str, Any]) -> Any:
         table.add_column(head, justify="right", no_wrap=True)
     for row in document["limits"]:
         if row["not_known"] is not None:
-            table.add_row(row["name"], row["organ"], f"≥ {row['at_least_Gy']:.3g}", *["unknown"] * 4)
+            table.add_row(row["name"], row["organ"], f"≥ {row['at_least_Gy']:.3g}", *["-"] * 4)
             continue
         u, chance = row["u_so_far_Gy"], row["probability_exceeded"]
         about = "~" if row["estimated_cycles"] else ""

@@ -19,13 +19,16 @@ def plan_figure(plan: Plan, *, title: str, action: str = "") -> Any:
     ``action`` is that of the answer where more than limits decided.
     """
     action = action or plan.action
-    n = len(plan.limits)
+    n = len(plan.limits) + len(plan.unjudged)
     figure = figure_of_height(1.35 + 0.4 * max(n, 1))
     axis = figure.add_subplot(1, 1, 1)
     # bars end with the picture where a limit allows far more than anybody would give
     right = 1.6 * max(plan.considered_bq, plan.wanted_bq, plan.bounds.highest_bq or 0.0) * GBQ_PER_BQ or 10.0
     for place, judged in enumerate(plan.limits):
         _bar(axis, n - 1 - place, judged, right, f"{plan.probability:.2g}")
+    for place, unjudged in enumerate(reversed(plan.unjudged)):
+        said = f"not known; at least {unjudged.at_least_gy:.3g} Gy so far"
+        axis.annotate(said, (0, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=TEXT - 1)
     low, high = plan.bounds.lowest_bq, plan.bounds.highest_bq
     if low is not None and high is not None:
         axis.axvspan(low * GBQ_PER_BQ, high * GBQ_PER_BQ, color="0.92", lw=0, zorder=0, label="protocol's range")
@@ -37,7 +40,8 @@ def plan_figure(plan: Plan, *, title: str, action: str = "") -> Any:
         else f"{action}; {rounded_down(considered):g} GBq was considered"
     )
     axis.axvline(considered, color=CHOSEN, lw=1.6, ls="-" if taken else (0, (4, 2)), label=label)
-    axis.set_yticks(range(n), [_label(judged) for judged in reversed(plan.limits)])
+    labels = [*map(_label, plan.limits), *(f"{name_of(each.limit)}, {each.region}" for each in plan.unjudged)]
+    axis.set_yticks(range(n), labels[::-1])
     axis.set(xlim=(0, right), ylim=(-0.6, max(n, 1) - 0.4), xlabel="activity of the next cycle / GBq")
     axis.set_title(f"{title}; research use only", loc="left")
     handles, labels = axis.get_legend_handles_labels()

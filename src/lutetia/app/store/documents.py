@@ -15,6 +15,8 @@ from lutetia.units import BQ_PER_MBQ
 CLASSES: Final[dict[str, type]] = {"patient": Patient, **{kind: made_of for kind, (_, made_of) in KINDS.items()}}
 """Kind -> class, the patient with them."""
 
+LONGEST_NAME: Final = 40
+
 
 def canonical(document: Any) -> str:
     """One text for one content: what is stored and hashed."""
@@ -78,9 +80,9 @@ def _built(made_of: type, document: object, kind: str, where: str) -> Any:
     hints = annotations_of(made_of)
     if not isinstance(document, Mapping):
         raise InputError(f"{where}{kind}: expected a table of {', '.join(hints)}.")
-    unknown = len(set(document) - set(hints))
-    if unknown:
-        raise InputError(f"{where}{kind}: {unknown} unknown key(s); expected {', '.join(hints)}.")
+    for key in document:
+        if key not in hints:
+            raise InputError(f"{where}{kind}{shown_key(key)}: no such field; expected {', '.join(hints)}.")
     for key in required_of(made_of):
         if document.get(key) is None:
             raise InputError(f"{where}{kind}.{key}: missing.")
@@ -90,6 +92,11 @@ def _built(made_of: type, document: object, kind: str, where: str) -> Any:
         return made_of(**values)
     except InputError as error:
         raise InputError(f"{where}{error}") from None
+
+
+def shown_key(key: object) -> str:
+    """A key that can be the name of a field; others may hold anything, and are not repeated."""
+    return f".{key}" if isinstance(key, str) and key.isidentifier() and len(key) <= LONGEST_NAME else ""
 
 
 def _in(hint: Any, value: object, field: str, where: str) -> Any:

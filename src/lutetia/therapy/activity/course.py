@@ -70,18 +70,22 @@ class Cycles:
         MissingDataError
             A cycle has none: what was given is not known then.
         """
-        found = [_in_cycle(cycle, region) for cycle in self.given]
-        missing = [
-            str(cycle.number or place)
-            for place, (cycle, dose) in enumerate(zip(self.given, found, strict=True), start=1)
-            if dose is None
-        ]
+        missing = self.without_dose(region)
         if missing:
             raise MissingDataError(
-                f"{region}: no absorbed dose in cycle {', '.join(missing)}, so that the sum so far is not known. Give it "
-                "(--dose-Gy), or leave out the limits of this organ."
+                f"{region}: no absorbed dose in cycle {', '.join(missing)}, so that the sum so far is not known. Give it, "
+                "or leave out the limits of this organ."
             )
+        found = (_in_cycle(cycle, region) for cycle in self.given)
         return tuple(dose for dose in found if dose is not None)
+
+    def without_dose(self, region: str) -> tuple[str, ...]:
+        """Numbers of the cycles in which a region has no dose."""
+        return tuple(
+            str(cycle.number or place)
+            for place, cycle in enumerate(self.given, start=1)
+            if _in_cycle(cycle, region) is None
+        )
 
     def at_least_gy(self, region: str) -> float:
         """Sum of the absorbed doses of a region that are known. [Gy]"""
@@ -234,6 +238,12 @@ def _is_lutetium_dotatate(nuclide: str, agent: str) -> bool:
 def plain(agent: str) -> str:
     """Name of an agent without case, spaces, brackets and hyphens."""
     return "".join(letter for letter in agent.lower() if letter.isalnum())
+
+
+def spoken(region: str) -> str:
+    """Name of a region in a sentence: "kidney right" is the right kidney."""
+    organ, _, side = region.rpartition(" ")
+    return f"{side} {organ}" if organ and side in ("left", "right") else region
 
 
 def is_sided(region: str) -> bool:

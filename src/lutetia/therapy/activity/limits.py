@@ -276,9 +276,11 @@ def _margin(
     agent: str,
 ) -> Margin:
     if prediction is None:
+        unmeasured = cycles.without_dose(region)
+        also = f"no absorbed dose in cycle {', '.join(unmeasured)}, and " if unmeasured else ""
         raise MissingDataError(
-            f"{region}: nothing to predict the next dose from; give a dose.json or dose and activity of an earlier cycle "
-            "with the same agent, a dose per activity (--Gy-per-GBq), or for a first cycle the population's (--prior "
+            f"{region}: {also}nothing to predict the next dose from; give a dose.json or dose and activity of an earlier "
+            "cycle with the same agent, a dose per activity (--Gy-per-GBq), or for a first cycle the population's (--prior "
             "sood2026)."
         )
     doses = cycles.quantities(region)

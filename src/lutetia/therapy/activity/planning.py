@@ -7,9 +7,10 @@ from typing import Literal
 
 from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.bounds import Bounds
+from lutetia.therapy.activity.course import spoken
 from lutetia.therapy.activity.limits import GIVEN_BY_USER, Margin, Unjudged, name_of
-from lutetia.therapy.activity.strategies import Proposal
-from lutetia.units import GBQ_PER_BQ
+from lutetia.therapy.activity.strategies import Proposal, activity_text
+from lutetia.units import BQ_PER_GBQ, GBQ_PER_BQ
 
 Action = Literal["give", "reduce", "omit", "hold", "stop"]
 MOST_CYCLES = 50
@@ -216,7 +217,7 @@ def _warnings(
         "probability of passing it may be one half."
         for margin in unknown
     ]
-    told += [f"{name_of(each.limit)} was not judged: {each.why}" for each in unjudged]
+    told += [f"{name_of(each.limit)} was not judged: {each.why}" for each in unjudged if not each.decides]
     for each in judged:
         told += _of_limit(each)
     told += dict.fromkeys(text for each in judged for text in each.margin.prediction.warnings)
@@ -240,12 +241,6 @@ def _of_limit(each: Judged) -> list[str]:
     return told
 
 
-def spoken(region: str) -> str:
-    """Name of a region in a sentence: "kidney right" is the right kidney."""
-    organ, _, side = region.rpartition(" ")
-    return f"{side} {organ}" if organ and side in ("left", "right") else region
-
-
 def _named(margin: Margin) -> str:
     quantity = " BED" if margin.limit.quantity == "BED" else ""
     return f"{margin.limit.limit_gy:g} Gy{quantity} to the {spoken(margin.region)}"
@@ -257,7 +252,7 @@ def _limit(of: Margin | Unjudged) -> str:
 
 
 def _gbq(activity_bq: float) -> str:
-    return f"{rounded_down(activity_bq * GBQ_PER_BQ):g} GBq"
+    return activity_text(rounded_down(activity_bq * GBQ_PER_BQ) * BQ_PER_GBQ)
 
 
 def rounded_down(activity_gbq: float) -> float:

@@ -10,6 +10,8 @@ from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.activity.tables import usual_uncertainty
 from lutetia.units import BQ_PER_GBQ
 
+MOST_SPREAD = 2.0
+"""Relative spread between a patient's own cycles beyond which they are not of one kidney, or not in one unit."""
 ENOUGH_CYCLES = 3
 """Cycles from which the spread between them is taken as known."""
 
@@ -106,7 +108,7 @@ def predicted_from(cycles: Sequence[Observed], *, scans: int, relative_u: float 
     Raises
     ------
     MissingDataError
-        No cycle.
+        No cycle, the last without dose, or cycles that differ by more than a prediction can be made from.
     """
     if not cycles:
         raise MissingDataError("No cycle of this agent to predict from; give a dose per activity.")
@@ -127,6 +129,11 @@ def predicted_from(cycles: Sequence[Observed], *, scans: int, relative_u: float 
     if last.named is None:
         told = (
             "The uncertainty of the last dose is not known; that of its prediction is the usual one, uncorrelated.",
+        )
+    if own > MOST_SPREAD:
+        raise MissingDataError(
+            f"The dose per activity of the {len(cycles)} cycles differs so much (relative spread {own:.2g}) that none can "
+            "be predicted; check the doses, or give a dose per activity."
         )
     extra = math.sqrt(max(own**2, least**2 - measured**2, 0.0))
     return Prediction(

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lutetia.errors import InputError, MissingDataError
+from lutetia.therapy.activity.course import spoken
 from lutetia.therapy.activity.prediction import Prediction
 from lutetia.therapy.activity.tables import Number, strategy_numbers
-from lutetia.units import BQ_PER_GBQ, GBQ_PER_BQ
+from lutetia.units import BQ_PER_GBQ, GBQ_PER_BQ, MBQ_PER_BQ
+
+SMALL_BQ: Final = 1e9
+"""Activities below are written in MBq."""
 
 Refusal = Literal["hold", "omit", "stop"]
 
@@ -170,8 +174,14 @@ def _as_usual(now: Situation, number: Number, *, otherwise: Refusal) -> Proposal
     _require_stated(now)
     activity = number.value * BQ_PER_GBQ if now.usual_bq is None else now.usual_bq
     source = number.source if now.usual_bq is None else now.usual_source
-    reason = f"{activity * GBQ_PER_BQ:.4g} GBq per cycle ({source})."
+    reason = f"{activity_text(activity)} per cycle ({source})."
     return Proposal(activity_bq=activity, adjustable=False, otherwise=otherwise, reasons=(reason,))
+
+
+def activity_text(activity_bq: float) -> str:
+    """An activity in GBq, of which little is meant in MBq."""
+    small = 0 < activity_bq < SMALL_BQ
+    return f"{activity_bq * MBQ_PER_BQ:.4g} MBq" if small else f"{activity_bq * GBQ_PER_BQ:.4g} GBq"
 
 
 def _require_stated(now: Situation) -> None:
@@ -193,7 +203,7 @@ def _to_target(
         )
     region, prediction = min(now.kidneys.items(), key=lambda each: each[1].activity_for(aim.value))
     activity = prediction.activity_for(aim.value) * (1 - now.reduction)
-    reasons = [f"{aim.value:.3g} Gy to the {region} in cycle {now.cycle} ({aim.source})."]
+    reasons = [f"{aim.value:.3g} Gy to the {spoken(region)} in cycle {now.cycle} ({aim.source})."]
     if now.reduction:
         reasons.append(f"Reduced by {now.reduction:.0%} as asked for.")
     if highest is not None and activity > highest.value * BQ_PER_GBQ:

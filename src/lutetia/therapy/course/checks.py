@@ -23,6 +23,11 @@ def ucum_codes() -> dict[str, str]:
     return {row["unit"]: row["ucum"] for row in csv.DictReader(text.splitlines())}
 
 
+def _as_written(field: str) -> str:
+    """A field's name in files and on the command line, where activities are in MBq."""
+    return field.removesuffix("_bq") + "_MBq" if field.endswith("_bq") else field
+
+
 class Fields:
     """Checks on the fields of one record while it is built; they chain."""
 
@@ -31,8 +36,8 @@ class Fields:
         self.kind = kind
 
     def refuse(self, field: str, reason: str) -> NoReturn:
-        """Raise the error that names the field."""
-        raise InputError(f"{self.kind}.{field}: {reason}")
+        """Raise the error that names the field, activities as people write them."""
+        raise InputError(f"{self.kind}.{_as_written(field)}: {reason}")
 
     def _get(self, field: str) -> Any:
         return getattr(self.record, field)
@@ -99,15 +104,17 @@ class Fields:
 
     def activity(self, name: str, measured_at: str | None = None, *, optional: bool = True) -> Self:
         """An activity in Bq, kept to the whole becquerel, and the moment it is of."""
-        self.number(name, least=0.0, optional=optional)
+        self.number(name, optional=optional)
         value = self._get(name)
+        if value is not None and value < 0:
+            self.refuse(name, "below 0; no activity can be.")
         if value is not None:
             self._set(name, float(round(value)))
         if measured_at is not None:
             self.moment(measured_at, optional=True)
             if (value is None) != (self._get(measured_at) is None):
                 missing, there = (name, measured_at) if value is None else (measured_at, name)
-                self.refuse(missing, f"missing beside {there}; an activity needs its time.")
+                self.refuse(missing, f"missing beside {_as_written(there)}; an activity needs its time.")
         return self
 
     def day(self, name: str, *, optional: bool = False) -> Self:

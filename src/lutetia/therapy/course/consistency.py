@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from lutetia.errors import InputError
 from lutetia.physics.nuclides import nuclide
-from lutetia.therapy.course.findings import Lab
+from lutetia.therapy.course.findings import Lab, test_key
 from lutetia.therapy.course.treatment import Administration, DoseRecord, net_administered_activity_bq
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _after_birth(course: "Course") -> None:
 def _one_value_at_a_time(labs: Sequence[Lab]) -> None:
     seen = set()
     for lab in labs:
-        what = (lab.test.casefold(), lab.time, lab.method)
+        what = (test_key(lab.test), lab.time, lab.method)
         if what in seen:
             raise InputError(
                 f"lab.value: two values of one test and method at {lab.time}; correct the first, or give the method."

@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from lutetia.therapy.course.exposure import is_dose_rate
 from lutetia.therapy.course.ledger import Course
-from lutetia.therapy.items import item_of_words
+from lutetia.therapy.items import alike, item_of_words
+from lutetia.therapy.protocols import shipped_ids
 from lutetia.units import MBQ_PER_BQ
 
 ACTIVITY_AGREES: Final = 0.05
@@ -11,14 +13,23 @@ ACTIVITY_AGREES: Final = 0.05
 
 
 def doubts_of(course: Course) -> tuple[str, ...]:
-    """Warnings of a course: activities that were not measured, doses that do not fit what was given."""
-    return (*_activities(course), *_doses(course), *_words(course))
+    """Warnings of a course: activities that were not measured, doses that do not fit, words that nothing knows."""
+    return (*_activities(course), *_doses(course), *_words(course), *_protocols(course))
+
+
+def _protocols(course: Course) -> list[str]:
+    unknown = dict.fromkeys(one.protocol for one in course.enrolments if one.protocol not in shipped_ids())
+    return [
+        f"No shipped protocol {name!r}{alike(name, shipped_ids())}; one of your own is given with --protocol FILE to each "
+        "question."
+        for name in unknown
+    ]
 
 
 def _words(course: Course) -> list[str]:
     """Words that no rule knows: a slip of the pen, or something rules do not look at."""
     drugs = {one.drug_class for one in course.medications if one.drug_class}
-    names = {one.name for one in course.observations}
+    names = {one.name for one in course.observations if not is_dose_rate(one.name)}
     unknown = [
         *sorted(name for name in drugs if item_of_words("medication", name) is None),
         *sorted(name for name in names if item_of_words("observation", name) is None),

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from typing import Final, Literal, get_args
 
 from lutetia.errors import InputError, MissingDataError
-from lutetia.response.laboratory.catalogue import find_test
+from lutetia.response.laboratory.catalogue import LabTest, find_test, find_unit
 from lutetia.response.laboratory.result import LabResult
-from lutetia.therapy.course.checks import Fields
+from lutetia.therapy.course.checks import Fields, ucum_codes
+from lutetia.therapy.course.exposure import UNIT, distance_m, is_dose_rate, spelled_unit
 from lutetia.therapy.facts import Fact, fault_of
 from lutetia.therapy.items import in_reference_unit, item, item_of_words
 
@@ -174,10 +175,10 @@ class Lab:
     method: str = ""
 
     def __post_init__(self) -> None:
+        fields = Fields(self, "lab").text("test")
+        object.__setattr__(self, "unit", _known_unit(self))
         (
-            Fields(self, "lab")
-            .text("test")
-            .moment("time")
+            fields.moment("time")
             .number("value", least=0)
             .unit("unit")
             .choice("comparator", get_args(Comparator))
@@ -189,12 +190,42 @@ class Lab:
         _check_against_table(self)
 
 
+def test_key(test: str) -> str:
+    """One name for all names of a test: that of the table, else the name in small letters."""
+    found = _table_test(test)
+    return test.casefold() if found is None else found.name
+
+
+def _table_test(test: str) -> LabTest | None:
+    try:
+        return find_test(test)
+    except MissingDataError:
+        return None
+
+
+def _known_unit(lab: Lab) -> str:
+    """The unit as written where it has a code, else as the table of the test spells it (10^9/l, x10*9/L)."""
+    test = _table_test(lab.test)
+    if test is None or lab.unit in ucum_codes() or not isinstance(lab.unit, str):
+        return lab.unit
+    return _test_unit(lab, test)
+
+
+def _test_unit(lab: Lab, test: LabTest) -> str:
+    """The unit as the table spells it; what was written is not repeated in the refusal, it may be anything."""
+    try:
+        return find_unit(test, lab.unit)
+    except InputError:
+        expected = ", ".join(unit or "none" for unit in test.factors)
+        Fields(lab, "lab").refuse("unit", f"unknown unit of {test.name}; expected one of {expected}.")
+
+
 def _check_against_table(lab: Lab) -> None:
     """Refuse a unit or a number that a test of the table cannot have; other tests are taken as they are."""
-    try:
-        find_test(lab.test)
-    except MissingDataError:
+    test = _table_test(lab.test)
+    if test is None:
         return
+    _test_unit(lab, test)
     try:
         LabResult(
             test=lab.test, time=lab.time, value=lab.value, unit=lab.unit,
@@ -210,7 +241,8 @@ class Observation:
 
     Attributes
     ----------
-    name : of an item of the rules (``lutetia.therapy.items``) where a rule is to see it, else in free words
+    name : of an item of the rules (``lutetia.therapy.items``) where a rule is to see it, else in free words; of a dose rate
+        near the patient with its distance (dose rate 1 m)
     time : day, or day and local time
     value : number that is not negative, yes or no, or a text
     """
@@ -225,10 +257,24 @@ class Observation:
         known = item_of_words("observation", self.name)
         if known is not None:
             _check_against_item(known[0], self)
+        elif is_dose_rate(self.name):
+            _check_dose_rate(self)
         elif isinstance(self.value, str):
             fields.text("value").unit("unit")
         elif not isinstance(self.value, bool):
             fields.number("value", least=0).unit("unit")
+
+
+def _check_dose_rate(seen: Observation) -> None:
+    """Refuse a dose rate of no distance, time or unit: it says nothing without them."""
+    fields = Fields(seen, "observation")
+    if distance_m(seen.name) is None:
+        fields.refuse("name", "a dose rate needs its distance in metres; expected for example dose rate 1 m.")
+    unit = spelled_unit(seen.unit)
+    if unit is None:
+        fields.refuse("unit", f"unknown unit of a dose rate; expected {UNIT}.")
+    object.__setattr__(seen, "unit", unit)
+    fields.moment("time").number("value", least=0)
 
 
 def _check_against_item(name: str, seen: Observation) -> None:

@@ -18,6 +18,7 @@ from lutetia.therapy.course.findings import (
     Patient,
     RiskFactor,
     SstrRead,
+    test_key,
 )
 from lutetia.therapy.course.treatment import Administration, DoseRecord, Imaging, net_administered_activity_bq
 
@@ -154,13 +155,13 @@ class Course:
         return replace(self, **kept)  # type: ignore[arg-type]
 
     def current_labs(self) -> dict[str, Lab]:
-        """The last value of each test, by the test's name as written last; capitals do not matter."""
-        last = {lab.test.casefold(): lab for lab in self.labs}
+        """The last value of each test, by the test's name as written last; other names of a test are the same test."""
+        last = {test_key(lab.test): lab for lab in self.labs}
         return {lab.test: lab for lab in last.values()}
 
     def current(self, test: str) -> Lab | None:
         """The last value of a test, None when it was never measured."""
-        found = [lab for lab in self.labs if lab.test.casefold() == test.casefold()]
+        found = [lab for lab in self.labs if test_key(lab.test) == test_key(test)]
         return found[-1] if found else None
 
     def current_observations(self) -> dict[str, Observation]:

@@ -79,7 +79,9 @@ class Administration:
             fields.refuse("events", "expected a list of events of the day.")
         left, drawn = self.residual_activity_bq, self.measured_activity_bq
         if left is not None and drawn is not None and left > drawn:
-            fields.refuse("residual_activity_bq", "above measured_activity_bq; more cannot be left than there was.")
+            fields.refuse(
+                "residual_activity_bq", "above measured_activity_MBq; more cannot be left than there was."
+            )
 
 
 def net_administered_activity_bq(administration: Administration) -> float | None:
@@ -104,7 +106,7 @@ def net_administered_activity_bq(administration: Administration) -> float | None
         net -= residual * math.exp(rate_per_s * (residual_at - administration.start).total_seconds())
     if net < 0:
         raise InputError(
-            f"administration.residual_activity_bq: in cycle {administration.cycle} more was left, decay-corrected, than "
+            f"administration.residual_activity_MBq: in cycle {administration.cycle} more was left, decay-corrected, than "
             "was measured before; check both activities and their times."
         )
     return net
@@ -154,6 +156,10 @@ class DoseRecord:
         fields = Fields(self, "dose").whole("cycle", least=1, most=999).moment("time")
         try:
             document = json.loads(self.text, parse_constant=_no_constant)
+        except json.JSONDecodeError as error:
+            fields.refuse(
+                "text", f"not JSON (line {error.lineno}); expected the dose.json of lutetia run, unchanged."
+            )
         except (ValueError, TypeError):
             fields.refuse("text", "not JSON; expected the dose.json of lutetia run, unchanged.")
         if not isinstance(document, dict) or document.get("schema") != DOSE_SCHEMA:
@@ -191,8 +197,8 @@ def _dose_fault(document: dict[str, Any]) -> str | None:
     calibration = document.get("calibration") or {}
     if not isinstance(calibration, dict) or not _number_or_none(calibration.get("sensitivity_cps_per_MBq")):
         return "calibration.sensitivity_cps_per_MBq is no number."
-    if not _number_or_none(given.get("activity_MBq")):
-        return "administration.activity_MBq is no number."
+    if not _number_or_none(given.get("activity_MBq")) or (given.get("activity_MBq") or 0) < 0:
+        return "administration.activity_MBq is no number from 0 on."
     regions = document.get("regions")
     if not isinstance(regions, list) or not all(_is_region(row) for row in regions):
         return "regions missing, or one without region, kind, absorbed_dose_Gy and u_absorbed_dose_Gy."
@@ -219,4 +225,7 @@ def _is_region(row: object) -> bool:
 
 
 def _number_or_none(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    # 1e400 is JSON, and infinity once read
+    return value is None or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )

@@ -21,7 +21,7 @@ from lutetia.therapy.protection.retention import (
     retention_from_dose_rates,
 )
 from lutetia.therapy.protection.tables import rows as table_rows
-from lutetia.units import BQ_PER_MBQ, H_PER_S, S_PER_H, SV_PER_S_PER_USV_PER_H
+from lutetia.units import BQ_PER_MBQ, H_PER_S, S_PER_H, SV_PER_S_PER_USV_PER_H, USV_PER_H_PER_SV_PER_S
 
 Array = NDArray[np.float64]
 
@@ -230,3 +230,35 @@ def _kind(path: Path, rows: Sequence[Row]) -> str:
                 f"{path.name}, line {row.line}, column {kinds[0]}: empty; a value is needed in every row."
             )
     return kinds[0]
+
+
+def measured_dose_rates(
+    *, time_s: Array, at_1_m_sv_per_s: Array, relative_uncertainty: float | None, decay_constant_per_s: float
+) -> Measured:
+    """Fit of dose rates of one patient at 1 m, as of a file (``read_measurements``).
+
+    Parameters
+    ----------
+    time_s : after the administration, rising, above 0. [s]
+    at_1_m_sv_per_s : above 0, not decay-corrected. [Sv/s]
+    relative_uncertainty : standard uncertainty of each over its value; None when unknown
+    decay_constant_per_s : of the nuclide. [1/s]
+
+    Raises
+    ------
+    InputError
+        Fewer than two, times that do not rise, values not above 0.
+    """
+    if time_s.size < 2 or time_s.shape != at_1_m_sv_per_s.shape:
+        raise InputError(
+            f"{time_s.size} times and {at_1_m_sv_per_s.size} dose rates; expected two or more of both."
+        )
+    if not (np.all(np.diff(time_s) > 0) and time_s[0] > 0 and np.all(at_1_m_sv_per_s > 0)):
+        raise InputError("Times of dose rates must rise, and both must be above 0.")
+    points = _Points(
+        time_s=time_s,
+        values=at_1_m_sv_per_s * USV_PER_H_PER_SV_PER_S,
+        u=None if relative_uncertainty is None else relative_uncertainty * at_1_m_sv_per_s * USV_PER_H_PER_SV_PER_S,
+        decay_constant_per_s=decay_constant_per_s,
+    )
+    return _of_dose_rates(points, SV_PER_S_PER_USV_PER_H)

@@ -11,6 +11,14 @@ from lutetia.therapy.protocols.reading import protocol_of
 
 
 @cache
+def shipped_ids() -> tuple[str, ...]:
+    """Ids of the protocols that come with Lutetia: their files have these names."""
+    folder = files("lutetia.therapy.protocols") / "profiles"
+    names = sorted(entry.name for entry in folder.iterdir())
+    return tuple(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+@cache
 def shipped_protocols() -> tuple[Protocol, ...]:
     """All protocols that come with Lutetia, by id."""
     folder = files("lutetia.therapy.protocols") / "profiles"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, told_errors
-from lutetia.app.cli.course import planning, questions, reporting
+from lutetia.app.cli.course import planning, protection, questions, reporting
 
 if TYPE_CHECKING:
     from lutetia.app.store.courses import CourseStore
@@ -76,6 +76,7 @@ for _question in (
     questions.modification,
     questions.schedule,
     planning.plan,
+    protection.discharge,
     reporting.report,
 ):
     course.command()(_question)
@@ -141,15 +142,21 @@ def add(
 ) -> None:
     """Add a record, or all records of a file, or none of them."""
     with told_errors(as_json=json):
-        from lutetia.app.cli.course.given import assignments, records_of
+        from datetime import datetime
+
+        from lutetia.app.cli.course.files import check_in_course, records_of
+        from lutetia.app.cli.course.given import assignments
         from lutetia.therapy.course.doubts import doubts_of
 
         with _store(store) as courses:
-            version = _version(courses, pseudonym, if_version)
-            records, remarks = records_of(what, assignments(words or ()), assignments(column or ()), pseudonym)
-            keys = courses.add(pseudonym, records, by=by, version=version)
+            before = courses.load(pseudonym)
+            version = before.version if if_version is None else if_version
+            given = records_of(what, assignments(words or ()), assignments(column or ()), pseudonym)
+            if version == before.version:
+                check_in_course(before.course, given, datetime.now())
+            keys = courses.add(pseudonym, given.records, by=by, version=version)
             stored = courses.load(pseudonym)
-        document = _changed(pseudonym, stored.version, list(keys), [*remarks, *doubts_of(stored.course)])
+        document = _changed(pseudonym, stored.version, list(keys), [*given.remarks, *doubts_of(stored.course)])
         shown = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]} ({len(keys)} records)"
         _say(f"Added {shown}.", document, json=json)
 

@@ -15,30 +15,59 @@ from lutetia.therapy.protocols.model import Protocol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """A course on a day.
+class Loaded:
+    """A course on a day, whatever it follows.
 
     Attributes
     ----------
     stored, course : the course with its history, and as of the day
     as_of : day, or day and local time
-    protocol : that is followed on the day, or was asked for
-    chronicle, findings : what the rules see, grades by the protocol's CTCAE among it
     warnings : what was assumed
     """
 
     stored: StoredCourse
     course: Course
     as_of: date
-    protocol: Protocol
-    chronicle: Chronicle
-    findings: Findings
     warnings: tuple[str, ...]
 
     @property
     def pseudonym(self) -> str:
         """Of the patient."""
         return self.course.patient.pseudonym
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked(Loaded):
+    """A course on a day, under a protocol.
+
+    Attributes
+    ----------
+    protocol : that is followed on the day, or was asked for
+    chronicle, findings : what the rules see, grades by the protocol's CTCAE among it
+    """
+
+    protocol: Protocol
+    chronicle: Chronicle
+    findings: Findings
+
+
+def loaded(place: str, pseudonym: str, *, as_of: str | None) -> Loaded:
+    """The course of a patient on a day (today by default).
+
+    Raises
+    ------
+    MissingDataError
+        No store, or no such course.
+    InputError
+        The day is none.
+    """
+    opened = Place(place)
+    try:
+        stored = CourseStore(opened).load(pseudonym)
+    finally:
+        opened.close()
+    when = datetime.now().date() if as_of is None else moment_of_text(as_of, "--as-of")
+    return Loaded(stored=stored, course=stored.course.as_of(when), as_of=when, warnings=())
 
 
 def asked(place: str, pseudonym: str, *, protocol: str | None, as_of: str | None) -> Asked:
@@ -53,19 +82,18 @@ def asked(place: str, pseudonym: str, *, protocol: str | None, as_of: str | None
     InputError
         The day is none, or records that the rules cannot take.
     """
-    opened = Place(place)
-    try:
-        stored = CourseStore(opened).load(pseudonym)
-    finally:
-        opened.close()
-    when = datetime.now().date() if as_of is None else moment_of_text(as_of, "--as-of")
-    course = stored.course.as_of(when)
+    return asked_of(loaded(place, pseudonym, as_of=as_of), protocol)
+
+
+def asked_of(found: Loaded, protocol: str | None) -> Asked:
+    """A course on a day under the protocol that it follows, or another; raises as ``asked``."""
+    course, when = found.course, found.as_of
     enrolled = course.enrolments[-1] if course.enrolments else None
     rules, since, told = _protocol(protocol, enrolled)
     view = view_of(course, when, since=since, ctcae_version=rules.ctcae_version)
     findings = findings_of(view.chronicle, rules.ctcae_version)
     return Asked(
-        stored=stored,
+        stored=found.stored,
         course=course,
         as_of=when,
         protocol=rules,

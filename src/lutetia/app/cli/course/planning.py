@@ -188,11 +188,11 @@ def decision_of(document: dict[str, Any], *, who: str, question: str | None, tim
         who=who,
         source="; ".join(dict.fromkeys((f"{document['protocol']} {document['version']}", *named))),
         rule=", ".join(rules)
-        or f"{document['strategy']}, {', '.join(row['name'] for row in limits) or 'no limit'}",
+        or f"{document['strategy']}, {', '.join(dict.fromkeys(row['name'] for row in limits)) or 'no limit'}",
         reasons=tuple(document["reasons"]),
         action=action,
         cycle=document["cycle"],
-        activity_bq=rounded_down(activity) * BQ_PER_GBQ if gives else None,
+        activity_bq=max(rounded_down(activity), bounds["lowest_GBq"] or 0.0) * BQ_PER_GBQ if gives else None,
     )
 
 

@@ -10,7 +10,7 @@ import typer
 from lutetia.app.cli.console import print_json, told_errors
 
 if TYPE_CHECKING:
-    from lutetia.app.cli.course.asked import Asked
+    from lutetia.app.cli.course.asked import Asked, Loaded
 
 Pseudonym = Annotated[str, typer.Argument(help="Of the patient.")]
 Store = Annotated[
@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 HERE = "courses.sqlite"
 
 
-def _with(asked: "Asked", document: dict[str, Any]) -> dict[str, Any]:
+def with_course(asked: "Loaded", document: dict[str, Any]) -> dict[str, Any]:
     """A document of a command, of whom it is, and what had to be assumed of the course."""
     told = list(dict.fromkeys((*asked.warnings, *document["warnings"])))
     return {"pseudonym": asked.pseudonym, "course_version": asked.stored.version, **document, "warnings": told}
@@ -58,7 +58,7 @@ def eligibility_answer(found: "Asked", before: Literal["first", "later"] | None 
 
     later = bool(found.chronicle.administrations) if before is None else before == "later"
     kind: Literal["baseline", "retreatment"] = "retreatment" if later else "baseline"
-    return _with(
+    return with_course(
         found,
         eligibility_document(evaluate(found.protocol, facts_with_grades(found.findings), found.as_of, kind)),
     )
@@ -94,7 +94,7 @@ def labs_answer(found: "Asked") -> dict[str, Any]:
     )
     plan = lab_plan(found.protocol, found.chronicle, found.findings, found.as_of)
     overdue = [f"{one.visit}, due {one.due}: {', '.join(one.missing)}" for one in plan if one.status == "overdue"]
-    return _with(found, {"protocol": found.protocol.id, **document, "overdue": overdue})
+    return with_course(found, {"protocol": found.protocol.id, **document, "overdue": overdue})
 
 
 def modification(
@@ -125,7 +125,7 @@ def modification_answer(
     from lutetia.therapy.modification import modification_state
 
     state = modification_state(found.protocol, found.chronicle, found.as_of, counted_from=delay_from)
-    return _with(found, modification_document(state))
+    return with_course(found, modification_document(state))
 
 
 def schedule(
@@ -157,7 +157,7 @@ def schedule(
         document, entries = schedule_document(
             found.protocol, chronicle, found.as_of, moment_of_start(start), agent_minutes
         )
-        document = _with(found, document)
+        document = with_course(found, document)
         if others:
             document["warnings"].append(f"{found.protocol.id} has no event of the day called: {', '.join(others)}.")
         if ics is not None:

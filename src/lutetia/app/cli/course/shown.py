@@ -1,9 +1,10 @@
 """What the ``course`` commands say: documents for --json, and the same for people."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from lutetia.app.cli.course.ahead import to_come
 from lutetia.app.store.courses import StoredCourse
 from lutetia.app.store.documents import document_of
 from lutetia.app.store.exchange import NOTICE
@@ -102,7 +103,8 @@ def flag_of(lab: Lab) -> str | None:
 
 
 def timeline_document(stored: StoredCourse, as_of: date | None) -> dict[str, Any]:
-    """All records in the order of time, each with its key and a sentence."""
+    """All records in the order of time, each with its key and a sentence, and what is to come by the protocol."""
+    ahead, told = to_come(stored, as_of, datetime.now().date())
     kept = [entry for entry in stored.entries if not isinstance(entry.record, Patient)]
     dated = [(moment_of(entry.record), entry) for entry in kept]  # type: ignore[arg-type]
     if as_of is not None:
@@ -122,6 +124,8 @@ def timeline_document(stored: StoredCourse, as_of: date | None) -> dict[str, Any
             }
             for when, entry in sorted(dated, key=lambda pair: pair[0])
         ],
+        "to_come": ahead,
+        "warnings": told,
     }
 
 
@@ -278,7 +282,10 @@ def print_timeline(document: dict[str, Any]) -> None:
     _table(_console(), f"Course of {document['pseudonym']}, version {document['version']}", ("time", "what", "key"), [
         (_clock(line["time"]), line["text"], line["key"]) for line in document["timeline"]
     ])  # fmt: skip
-    finish(())
+    _table(_console(), "To come", ("date", "what", "source"), [
+        (_clock(line["date"]), line["what"], line["source"]) for line in document["to_come"]
+    ])  # fmt: skip
+    finish(document["warnings"])
 
 
 def _clock(time: str) -> str:
