@@ -190,6 +190,7 @@ def test_standing_before_the_first_cycle_while_held_when_due_and_at_the_end(plac
     )
     assert "possible since 2026-06-22 (its window ended on 2026-07-06)" in standing(places, "2026-07-10")["line"]
     end = standing(places, "2026-08-26")
+    assert "Plan" not in said(content(places))
     assert end == {"line": "No next activity: all 4 administrations are given.", "tone": "info", "facts": []}
 
 

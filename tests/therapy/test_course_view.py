@@ -204,6 +204,24 @@ def test_earlier_treatment_is_not_of_the_protocol():
     assert [one.date for one in view.chronicle.administrations] == [FIRST + timedelta(days=400)]
 
 
+def test_other_nuclides_are_not_cycles_of_the_protocol():
+    other = Administration(cycle=2, agent="90Y-DOTATOC", nuclide="Y-90", start=FIRST + timedelta(days=60))
+    view = view_of(Course(patient=PATIENT, administrations=(given(), other)), date(2026, 9, 1), nuclide="Lu-177")
+    assert [one.date for one in view.chronicle.administrations] == [FIRST]
+    assert view.warnings == ("Cycle 2 of 90Y-DOTATOC is not counted as a cycle of the protocol.",)
+
+
+def test_a_clearance_that_rises_a_lot_can_be_asked_about():
+    course = Course(
+        patient=PATIENT,
+        administrations=(given(),),
+        labs=(lab("creatinine clearance", 15, "mL/min"), lab("creatinine clearance", 110, "mL/min", days=20)),
+    )
+    findings = findings_of(view_of(course, TODAY).chronicle, "5.0")
+    # of 15 to 110 mL/min: a fall of -633 %
+    assert findings.facts["creatinine_clearance_fall"][0].value == pytest.approx(-100 * (110 / 15 - 1))
+
+
 def test_the_day_is_seen_to_the_minute():
     events = view_of(Course(patient=PATIENT, administrations=(given(),)), TODAY).chronicle.given
     assert [(one.event, one.start) for one in events] == [

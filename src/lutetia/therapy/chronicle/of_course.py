@@ -37,7 +37,9 @@ class _Gathered:
         self.facts.setdefault(name, []).append(fact)
 
 
-def view_of(course: Course, as_of: date, *, since: date | None = None, ctcae_version: str = "") -> View:
+def view_of(
+    course: Course, as_of: date, *, since: date | None = None, nuclide: str | None = None, ctcae_version: str = ""
+) -> View:
     """Administrations, laboratory results and dated values by item of a course.
 
     A medication without an end is taken until ``as_of``; a diagnosis is a histology. Of a birth year the youngest age
@@ -49,6 +51,7 @@ def view_of(course: Course, as_of: date, *, since: date | None = None, ctcae_ver
     course : of one patient; what is later than ``as_of`` is left out
     as_of : day, or day and local time
     since : earlier administrations are of another treatment, None for all
+    nuclide : administrations of others are of another treatment, and told; None for all
     ctcae_version : that grades should be of; others are told. Empty for any
 
     Raises
@@ -67,11 +70,14 @@ def view_of(course: Course, as_of: date, *, since: date | None = None, ctcae_ver
     _events(seen, found, ctcae_version)
     labs = tuple(_labs(seen, found))
     _clearances(labs, seen.patient, born, found)
+    given = [one for one in seen.administrations if since is None or day(one.start) >= since]
+    others = [one for one in given if nuclide is not None and one.nuclide != nuclide]
+    found.told += [f"Cycle {one.cycle} of {one.agent} is not counted as a cycle of the protocol." for one in others]
     chronicle = Chronicle(
         administrations=tuple(
             Given(date=one.start, activity_bq=net_administered_activity_bq(one))
-            for one in seen.administrations
-            if since is None or day(one.start) >= since
+            for one in given
+            if one not in others
         ),
         labs=labs,
         facts={name: tuple(_ordered(values)) for name, values in found.facts.items()},

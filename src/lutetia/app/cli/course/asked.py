@@ -90,7 +90,7 @@ def asked_of(found: Loaded, protocol: str | None) -> Asked:
     course, when = found.course, found.as_of
     enrolled = course.enrolments[-1] if course.enrolments else None
     rules, since, told = _protocol(protocol, enrolled)
-    view = view_of(course, when, since=since, ctcae_version=rules.ctcae_version)
+    view = view_of(course, when, since=since, nuclide=rules.nuclide, ctcae_version=rules.ctcae_version)
     findings = findings_of(view.chronicle, rules.ctcae_version)
     return Asked(
         stored=found.stored,

@@ -41,3 +41,14 @@ class CourseContent:
     schedule: Document | None = None
     plan: Document | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a further cycle may follow."""
+        state = self.modification
+        return state is not None and (state["state"] == "HELD" or state["activity_MBq"] is not None)
+
+    @property
+    def next_plan(self) -> Document | None:
+        """The plan of a cycle that may follow."""
+        return self.plan if self.goes_on else None

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from lutetia.app.report.course.blocks import NOT_KNOWN, Block, Cell, Sources, cell, note, picture, section, table
 from lutetia.app.report.course.content import CourseContent
+from lutetia.app.report.course.rules import after
 from lutetia.app.report.text import number, with_uncertainty
 from lutetia.response.parameters import DoseLimit
 from lutetia.therapy.activity.course import organ_of
@@ -27,7 +28,6 @@ CAPTION: Final = (
     "Absorbed dose summed over the cycles with its standard uncertainty (k=1), and limits. Open: a cycle before it has no "
     "dose of the region, so that the sum is too low."
 )
-PLANNED: Final = " Stars: after the next cycle as planned."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,12 +64,13 @@ def doses_sections(content: CourseContent, sources: Sources, figures: Mapping[st
     """Doses by cycle and summed, and how far the limits are."""
     doses = sorted(cumulative_doses(content.course), key=_order)
     beside = [_beside(one, sources) for one in limits_beside(content)]
+    stars = "" if content.next_plan is None else f" Stars: {after(content.next_plan)} in the next cycle."
     heads = ("limit", "region", "so far\nGy", "of the limit", "comes from", "source")
     return section(
         "Absorbed doses, ± u (k=1)",
         *_by_cycle(doses, content.course),
         note(BELOW) if doses else None,
-        picture("limits", CAPTION + (PLANNED if content.plan else "")) if "limits" in figures else None,
+        picture("limits", f"{CAPTION}{stars}") if "limits" in figures else None,
         table(heads, beside, widths=(1.2, 1, 0, 0, 2, 0), right=(2, 3)),
     )
 

@@ -15,7 +15,6 @@ from lutetia.app.report.course.blocks import (
     gy_text,
     note,
     of_items,
-    pairs,
     section,
     table,
 )
@@ -35,18 +34,13 @@ def standing(content: CourseContent) -> dict[str, Any]:
     if state is None:
         line = "The course follows no protocol: what is due next, and whether it may be given, is not known."
         return {"line": line, "tone": "warn", "facts": []}
-    rules = _rules_fact(content) if _goes_on(state) else ""
+    rules = _rules_fact(content) if content.goes_on else ""
     return {
         "line": _line(state, content.schedule, content.eligibility),
         "tone": "warn" if rules and _held_up(content.eligibility) else TONE_OF_STATE[state["state"]],
         "facts": [fact for fact in (_window_fact(content), rules, _plan_fact(content)) if fact]
         + [f"Laboratory overdue: {text}." for text in (content.labs or {}).get("overdue", ())],
     }
-
-
-def _goes_on(state: Mapping[str, Any]) -> bool:
-    """Whether a further cycle may follow."""
-    return state["state"] == "HELD" or state["activity_MBq"] is not None
 
 
 def _line(
@@ -106,8 +100,7 @@ def _rules_fact(content: CourseContent) -> str:
 
 
 def _plan_fact(content: CourseContent) -> str:
-    going = content.modification is not None and _goes_on(content.modification)
-    return f"Plan by organ dose: {_planned(content.plan)}." if content.plan is not None and going else ""
+    return "" if content.next_plan is None else f"Plan by organ dose: {_planned(content.next_plan)}."
 
 
 def _planned(plan: Mapping[str, Any]) -> str:
@@ -181,7 +174,7 @@ def next_cycle_sections(content: CourseContent, sources: Sources) -> list[Block]
     schedule = content.schedule or {}
     windows = schedule.get("cycles", ())
     due = [one for one in schedule.get("labs", ()) if one["status"] in ("due", "overdue")]
-    if content.modification is None or not _goes_on(content.modification):
+    if content.modification is None or not content.goes_on:
         return []
     return section(
         f"Next cycle: {content.modification['cycles_given'] + 1}",
@@ -191,7 +184,7 @@ def next_cycle_sections(content: CourseContent, sources: Sources) -> list[Block]
               [_washout(one, sources) for one in schedule.get("washout", ())], widths=(1.2, 1, 1, 1, 0)),
         table(("laboratory", "due", "status", "still missing", "source"),
               [_visit(one, sources) for one in due], widths=(1, 0, 0, 2, 0)),
-        *_plan_blocks(content.plan, sources),
+        *_plan_blocks(content.next_plan, sources),
     )  # fmt: skip
 
 
@@ -217,16 +210,23 @@ def _visit(one: Mapping[str, Any], sources: Sources) -> list[Any]:
     return [one["visit"], day_text(one["due"]), status, missing, sources.mark(one["source"], one["verified"])]
 
 
+def after(plan: Mapping[str, Any]) -> str:
+    """After which activity the plan looks at the limits; what is considered may be held or reduced in the end."""
+    considered = plan.get("considered_GBq")
+    return "after it" if considered is None else f"after {rounded_down(considered):g} GBq"
+
+
 def _plan_blocks(plan: Mapping[str, Any] | None, sources: Sources) -> Sequence[Block]:
     if plan is None:
         return ()
+    planned = _planned(plan)
+    tone = {"give": "info", "stop": "bad"}.get(plan["action"], "warn")
+    heads = ("limit", "region", "so far\nGy", f"{after(plan)}\nGy", "P(passed)", "allows\nGBq", "source")
+    rows = [_limit(one, sources) for one in plan["limits"]]
     return (
-        pairs([("plan", _planned(plan)), *(("because", reason) for reason in plan["reasons"])]),
-        table(
-            ("limit", "region", "so far\nGy", "after it\nGy", "P(passed)", "allows\nGBq", "source"),
-            [_limit(one, sources) for one in plan["limits"]], widths=(1, 1.4, 0, 0, 0, 0, 0), right=(2, 3, 4, 5),
-        ),
-    )  # fmt: skip
+        box(f"Plan by organ dose: {planned}", [as_read(text) for text in plan["reasons"]] or [planned], tone),
+        table(heads, rows, widths=(1, 1, 0, 0, 0, 0, 0), right=(2, 3, 4, 5)),
+    )
 
 
 def _limit(one: Mapping[str, Any], sources: Sources) -> list[Any]:
@@ -234,7 +234,7 @@ def _limit(one: Mapping[str, Any], sources: Sources) -> list[Any]:
     marks = " ".join(sources.mark(row["source"], row["verified"]) for row in one.get("sources", ()))
     return [
         cell(f"{one['limit_Gy']:g} Gy {one['quantity']}", "" if one.get("decides", True) else "warns, never decides"),
-        cell(one["organ"], one.get("not_known") or ""), _so_far(one), gy_text(one["predicted_Gy"]),
+        one["organ"], _so_far(one), gy_text(one["predicted_Gy"]),
         NOT_KNOWN if chance is None else "< 0.001" if chance < 1e-3 else f"{chance:.2g}",
         NOT_KNOWN if allows is None else f"{rounded_down(allows):g}", marks or "–",
     ]  # fmt: skip

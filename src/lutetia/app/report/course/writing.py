@@ -79,7 +79,7 @@ def _ending(content: CourseContent, sources: Sources) -> list[Block]:
         [f"[{place}]", source, "" if verified else "* not compared with it"]
         for place, (source, verified) in enumerate(sources.known.items(), start=1)
     ]
-    answers = (content.eligibility, content.labs, content.modification, content.schedule, content.plan)
+    answers = (content.eligibility, content.labs, content.modification, content.schedule, content.next_plan)
     without = (
         ["No absorbed doses are noted."] if content.course.administrations and not content.course.doses else []
     )

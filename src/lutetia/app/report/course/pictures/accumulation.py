@@ -40,16 +40,16 @@ def _panel(axis: Any, content: CourseContent, beside: Sequence[Beside]) -> None:
         sums = running_sums(content.course, region)
         _curve(axis, sums, shift, colours[region], region)
         if sums:
-            _planned(axis, content.plan or {}, sums[-1], shift, cycles[-1] + 1, colours[region])
+            _planned(axis, content.next_plan or {}, sums[-1], shift, cycles[-1] + 1, colours[region])
     for limit in limits:
         axis.axhline(limit, color=LIMIT, lw=1.1, ls=(0, (5, 2)), zorder=1)
         axis.annotate(
             f"{limit:g} Gy", (0, limit), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points",
             fontsize=TEXT - 1.5, color=LIMIT,
         )  # fmt: skip
-    ahead = content.plan is not None
+    ahead = content.next_plan is not None
     shown = [*cycles, cycles[-1] + 1] if ahead else cycles
-    axis.set_xticks(shown, [str(cycle) if cycle in cycles else f"{cycle}\nplan" for cycle in shown])
+    axis.set_xticks(shown, [str(cycle) if cycle in cycles else f"{cycle}\nnext" for cycle in shown])
     axis.set(xlim=(cycles[0] - 0.5, shown[-1] + 0.5), xlabel="after cycle")
     axis.set_ylim(0, max(axis.get_ylim()[1], limits[-1] * 1.12))
     organ = beside[0].limit.region
