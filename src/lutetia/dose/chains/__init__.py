@@ -6,7 +6,7 @@ targets from them, ``rbe_weighted`` sets a weighted dose beside an absorbed one,
 
 from lutetia.dose.chains.doses import Body, chain_absorbed_doses
 from lutetia.dose.chains.model import RADIATIONS, ChainAbsorbedDose, RadiationDose, combined
-from lutetia.dose.chains.origins import Contribution, contributions
+from lutetia.dose.chains.origins import Contribution, contributions, equilibrium_contributions
 from lutetia.dose.chains.weighted import DETERMINISTIC, RBE_SOURCE, RbeWeightedDose, rbe_weighted
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "chain_absorbed_doses",
     "combined",
     "contributions",
+    "equilibrium_contributions",
     "rbe_weighted",
 ]

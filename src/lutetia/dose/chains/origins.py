@@ -8,6 +8,7 @@ from lutetia.errors import InputError
 from lutetia.kinetics.redistribution import EQUILIBRIUM, MemberActivities, Redistribution, member_activities
 from lutetia.kinetics.redistribution.activities import ParentCurve
 from lutetia.physics.chains import Chain
+from lutetia.physics.nuclides import decays_of_chain
 
 ROUNDING: Final = 1e-13
 """Of the most decays of a member in a region, below which others are what the linear system leaves of 0."""
@@ -79,6 +80,49 @@ def contributions(
         part = replace(_there(part), warnings=together.warnings)
         found.append(Contribution(origin=own.region, activities=part, relative_u=known.get(own.region)))
     return tuple(found)
+
+
+def equilibrium_contributions(
+    parent: str,
+    decays_bq_s: Mapping[str, float],
+    *,
+    horizon_s: float,
+    relative_u: Mapping[str, float | None] | None = None,
+) -> tuple[Contribution, ...]:
+    """Decays of all members where the parent decays, in the numbers of a source that was pure parent at time 0.
+
+    For curves of any form; ``contributions`` follows sums of exponentials.
+
+    Parameters
+    ----------
+    parent : nuclide
+    decays_bq_s : region -> decays of the parent within the horizon
+    horizon_s : [s]
+    relative_u : region -> relative standard uncertainty; missing when unknown
+
+    Raises
+    ------
+    InputError
+        No horizon above 0; infinity with 207Bi or its like in the chain.
+    """
+    members, known = decays_of_chain(parent, horizon_s), relative_u or {}
+    return tuple(
+        Contribution(
+            origin=region,
+            activities=MemberActivities(
+                parent=parent,
+                time_integrated_activity_bq_s={(region, member): n * decays for member, n in members.items()},
+                horizon_s=horizon_s,
+                assumption=EQUILIBRIUM.name,
+                sources=(),
+                warnings=(),
+                balance={},
+                activities_at=None,
+            ),
+            relative_u=known.get(region),
+        )
+        for region, decays in decays_bq_s.items()
+    )
 
 
 def _there(activities: MemberActivities) -> MemberActivities:

@@ -7,14 +7,13 @@ from lutetia.app.workflow.prediction.source import Mass
 from lutetia.dose.chains import (
     Body,
     ChainAbsorbedDose,
-    Contribution,
     RadiationDose,
     chain_absorbed_doses,
+    equilibrium_contributions,
     rbe_weighted,
 )
-from lutetia.kinetics.redistribution import EQUILIBRIUM, MemberActivities
 from lutetia.physics.anatomy import Sex
-from lutetia.physics.nuclides import decays_of_chain
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegionDose:
@@ -58,24 +57,7 @@ def chain_doses(
     -------
     Region -> dose, without those that have neither a mass nor a reference; and what has to be told.
     """
-    members = decays_of_chain(therapy, horizon_s)
-    parts = [
-        Contribution(
-            origin=region,
-            activities=MemberActivities(
-                parent=therapy,
-                time_integrated_activity_bq_s={(region, member): n * decays for member, n in members.items()},
-                horizon_s=horizon_s,
-                assumption=EQUILIBRIUM.name,
-                sources=(),
-                warnings=(),
-                balance={},
-                activities_at=None,
-            ),
-            relative_u=None,
-        )
-        for region, decays in time_integrated_activity_s.items()
-    ]
+    parts = equilibrium_contributions(therapy, time_integrated_activity_s, horizon_s=horizon_s)
     lesions = frozenset(name for name, kind in kinds.items() if kind == "lesion")
     found, told = chain_absorbed_doses(parts, body=Body(sex=sex, masses=masses, lesions=lesions))
     doses = {
