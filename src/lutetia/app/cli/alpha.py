@@ -84,7 +84,12 @@ def alpha(
             from lutetia.app.report.chains import chain_figure
 
             title = f"{found.chain.parent}, {found.scenario.name}"
-            draw(plot, lambda: chain_figure([(title, [region.weighted for region in found.regions])]))
+            draw(
+                plot,
+                lambda: chain_figure(
+                    [(title, [(region.dose.target, region.weighted) for region in found.regions])]
+                ),
+            )
             document["plot"] = str(plot)
         if json:
             print_json(document)

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 RADIATIONS: Final = ("alpha", "recoil", "electron", "photon")
 COLOURS: Final = {"alpha": "#D55E00", "recoil": "#E69F00", "electron": "#0072B2", "photon": "#999999"}
 """Okabe and Ito's palette."""
-Panel = tuple[str, Sequence["RbeWeightedDose"]]
+Bar = tuple[str, "RbeWeightedDose"]
+Panel = tuple[str, Sequence[Bar]]
 
 
 def chain_keys(dose: "ChainAbsorbedDose", weighted: "RbeWeightedDose | None") -> dict[str, Any]:
@@ -33,11 +34,11 @@ def chain_keys(dose: "ChainAbsorbedDose", weighted: "RbeWeightedDose | None") ->
 
 
 def chain_figure(panels: Sequence[Panel], *, columns: int = 2) -> Any:
-    """Small multiples: absorbed dose of each region stacked by radiation, the RBE-weighted dose marked beside.
+    """Small multiples: absorbed doses stacked by radiation, the RBE-weighted dose marked beside each.
 
     Parameters
     ----------
-    panels : title and doses of each
+    panels : title of each, and its bars with their names
     columns : of panels
     """
     from lutetia.app.report.style import TEXT, figure_of_height
@@ -45,40 +46,48 @@ def chain_figure(panels: Sequence[Panel], *, columns: int = 2) -> Any:
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = figure_of_height(2.7 * rows + 0.5)
-    for place, (title, doses) in enumerate(panels):
+    for place, (title, bars) in enumerate(panels):
         axis = figure.add_subplot(rows, columns, place + 1)
-        _panel(axis, doses)
+        _panel(axis, bars)
         axis.set_title(title, loc="left", fontsize=TEXT, wrap=True)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+    handles, labels = max(
+        (axis.get_legend_handles_labels() for axis in figure.axes), key=lambda found: len(found[1])
+    )
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.supylabel("dose / Gy", fontsize=TEXT)
     return figure
 
 
-def _panel(axis: Any, doses: Sequence["RbeWeightedDose"]) -> None:
+def _panel(axis: Any, bars: Sequence[Bar]) -> None:
+    doses = [dose for _, dose in bars]
     bottom = [0.0] * len(doses)
     places = list(range(len(doses)))
     for kind in RADIATIONS:
         heights = [getattr(dose.absorbed.by_radiation, f"{kind}_gy") for dose in doses]
         axis.bar(places, heights, 0.55, bottom=bottom, color=COLOURS[kind], label=kind)
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    axis.errorbar(
-        places, bottom, [dose.absorbed.standard_uncertainty_gy or 0.0 for dose in doses], fmt="none", ecolor="#333333",
-        elinewidth=0.9, capsize=2,
-    )  # fmt: skip
+    u = [dose.absorbed.standard_uncertainty_gy or 0.0 for dose in doses]
+    axis.errorbar(places, bottom, u, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=2)
     rbe = doses[0].rbe if doses else 1.0
+    # without alphas the weighted dose is the absorbed one
+    marked = [
+        (place, dose.weighted_gy) for place, dose in enumerate(doses) if dose.absorbed.by_radiation.alpha_gy > 0
+    ]
     axis.plot(
-        [place + 0.38 for place in places], [dose.weighted_gy for dose in doses], "D", color="#333333", ms=4,
-        mfc="white", label=f"weighted, RBE {rbe:g}",
+        [place + 0.4 for place, _ in marked], [weighted for _, weighted in marked], "D", color="#333333", ms=4,
+        mfc="white", ls="none", label=f"weighted, RBE {rbe:g}",
     )  # fmt: skip
-    for place, dose, top in zip(places, doses, bottom, strict=True):
-        axis.annotate(
-            f"{top:.3g}", (place, top), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7
-        )
-        axis.annotate(
-            f"{dose.weighted_gy:.3g}", (place + 0.38, dose.weighted_gy), xytext=(0, 5), textcoords="offset points",
-            ha="center", fontsize=7, color="#555555",
-        )  # fmt: skip
-    axis.set(xticks=places, xlim=(-0.6, len(doses) - 0.2))
-    axis.set_xticklabels([dose.absorbed.target for dose in doses])
-    axis.set_ylim(0, 1.15 * max([*bottom, *(dose.weighted_gy for dose in doses), 1e-9]))
+    for place, top, error in zip(places, bottom, u, strict=True):
+        _number(axis, place, top + error, top)
+    for place, weighted in marked:
+        _number(axis, place + 0.4, weighted, weighted, lift=5, color="#555555")
+    axis.set(xticks=places, xlim=(-0.6, len(doses) - 0.1))
+    axis.set_xticklabels([name for name, _ in bars])
+    axis.set_ylim(0, 1.15 * max([*bottom, *(weighted for _, weighted in marked), 1e-9]))
+
+
+def _number(axis: Any, place: float, height: float, value: float, *, lift: int = 3, color: str = "black") -> None:
+    axis.annotate(
+        f"{value:.2g}", (place, height), xytext=(0, lift), textcoords="offset points", ha="center", fontsize=7,
+        color=color,
+    )  # fmt: skip

@@ -93,9 +93,8 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "published_range_Gy_per_GBq": None if published is None else [published.low_gy_per_gbq, published.high_gy_per_gbq],
         "biology": _biology(result.biology),
         "warnings": [*fit.warnings, *dose.warnings],
+        **({} if result.chain is None else _chain(result.chain)),
     }  # fmt: skip
-    if result.chain is not None:
-        row |= _chain(result.chain)
     if content.truth_gy is not None:
         row["truth_Gy"] = finite(content.truth_gy.get(result.region))
     return row

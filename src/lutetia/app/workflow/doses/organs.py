@@ -51,8 +51,11 @@ def organ_method(
     The sphere holds only what the region's own decays do; the rest is said in the record. ``parts`` are the decays of a
     chain that is followed.
     """
-    if parts:
-        return _of_chain(maps, table, parts)
+    return _of_chain(maps, table, parts) if parts else _of_nuclide(maps, table)
+
+
+def _of_nuclide(maps: PatientMaps, table: ReferenceTable | None) -> MethodDoses:
+    """A nuclide without its daughters."""
     decays = {name: r.time_integrated_activity_bq_s for name, r in maps.regions.items()}
     masses = {name: r.mass_g for name, r in maps.regions.items()}
     by_table = (
