@@ -110,7 +110,8 @@ def run_case(
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
         *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,
         *impossible_coefficients(element, given, results),
-        *(() if voxels is None else voxels.warnings), *(methods.result.warnings if chain is not None else ()),
+        *(() if voxels is None else voxels.warnings),
+        *(() if chain is None else (*chain.warnings, *methods.result.warnings)),
     )  # fmt: skip
     content = ReportContent(
         subject=case.subject,

@@ -8,6 +8,7 @@ from lutetia.errors import InputError
 from lutetia.kinetics.redistribution import EQUILIBRIUM, MemberActivities, Redistribution, member_activities
 from lutetia.kinetics.redistribution.activities import ParentCurve
 from lutetia.physics.chains import Chain
+from lutetia.physics.chains import chain as chain_of
 from lutetia.physics.nuclides import decays_of_chain
 
 ROUNDING: Final = 1e-13
@@ -106,6 +107,7 @@ def equilibrium_contributions(
         No horizon above 0; infinity with 207Bi or its like in the chain.
     """
     members, known = decays_of_chain(parent, horizon_s), relative_u or {}
+    told = chain_of(parent).warnings
     return tuple(
         Contribution(
             origin=region,
@@ -115,7 +117,7 @@ def equilibrium_contributions(
                 horizon_s=horizon_s,
                 assumption=EQUILIBRIUM.name,
                 sources=(),
-                warnings=(),
+                warnings=told,
                 balance={},
                 activities_at=None,
             ),

@@ -57,6 +57,11 @@ class FollowedChain:
         followed = [_as_exponentials(fit, curves[name], rate) for name, fit in fits.items()]
         return contributions(family, followed, horizon_s=self.horizon_s, scenario=self.scenario, relative_u=known)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the decay data leave out of it, and members that are in no equilibrium."""
+        return chain(self.parent).warnings
+
     def unseen(self, voxel_mm: float) -> tuple[str, ...]:
         """What voxels do not show."""
         return unseen(voxel_mm, self.parent).sentences
