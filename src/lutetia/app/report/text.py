@@ -201,7 +201,7 @@ def _chain(content: ReportContent) -> dict[str, Any]:
     first = found[0][1]
     note = (
         f"{', '.join(first.dose.by_member)} within {number(first.dose.horizon_s * H_PER_S)} h; {first.dose.assumption}. "
-        f"By {first.dose.method}. "
+        f"By: {'; '.join(dict.fromkeys(chain.dose.method for _, chain in found))}. "
     )
     if first.weighted is not None:
         note += (
