@@ -8,6 +8,7 @@ from typing import Any, get_args
 from lutetia.app.case.settings import (
     CameraSettings,
     Case,
+    ChainSettings,
     DoseMethod,
     DoseSettings,
     KineticsSettings,
@@ -182,6 +183,19 @@ def _marrow(document: Mapping[str, Any], where: str) -> MarrowSettings:
     return MarrowSettings(**files, haematocrit=haematocrit, ratio=ratio, body_mass_g=mass_g)
 
 
+def _chain(document: Mapping[str, Any], where: str) -> ChainSettings:
+    rbe = _section(document, "rbe", ("value", "endpoint"), where)
+    value = _number(rbe, "value", f"{where}: rbe", least=1.0)
+    if rbe and value is None:
+        raise MissingDataError(f"{where}: rbe needs its value, for example 5.")
+    return ChainSettings(
+        redistribution=(*_strings(document.get("redistribution"), f"{where}: redistribution"), None)[0],
+        rbe=value,
+        rbe_endpoint=str(rbe.get("endpoint") or ChainSettings().rbe_endpoint),
+        horizon_s=_number(document, "horizon_h", where, factor=S_PER_H, least=1e-9),
+    )
+
+
 def _kinetics(entry: Mapping[str, Any], where: str) -> KineticsSettings:
     files = {key: (*_strings(entry.get(key), f"{where}: {key}"), None)[0] for key in ("earlier", "population")}
     return KineticsSettings(
@@ -205,7 +219,7 @@ CAMERA_KEYS = (
 TOP_KEYS = (
     "folder", "subject", "administration", "scans", "reference", "camera", "reconstruction", "registration",
     "regions", "segmentation", "kinetics", "dose", "partial_volume_correction", "volume_uncertainty_percent", "blood",
-    "whole_body", "haematocrit", "marrow_to_blood_ratio", "body_mass_kg",
+    "whole_body", "haematocrit", "marrow_to_blood_ratio", "body_mass_kg", "redistribution", "rbe", "horizon_h",
 )  # fmt: skip
 
 
@@ -248,6 +262,7 @@ def case_from_document(document: object, *, folder: Path, where: str) -> Case:
         partial_volume_correction=bool(document.get("partial_volume_correction", True)),
         volume_relative_uncertainty=_number(document, "volume_uncertainty_percent", where, factor=0.01),
         marrow=_marrow(document, where),
+        chain=_chain(document, where),
     )
 
 

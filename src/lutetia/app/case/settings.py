@@ -73,6 +73,20 @@ class DoseSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ChainSettings:
+    """How daughters of an alpha emitter are followed.
+
+    ``redistribution`` is a file of what they do, or "published"; None is equilibrium. ``rbe`` None leaves doses unweighted;
+    ``horizon_s`` None is twenty half-lives of the parent.
+    """
+
+    redistribution: str | None = None
+    rbe: float | None = None
+    rbe_endpoint: str = "deterministic effects"
+    horizon_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KineticsSettings:
     """How curves become time-integrated activity.
 
@@ -128,6 +142,7 @@ class Case:
     volume_relative_uncertainty: float | None = None
     warnings: tuple[str, ...] = ()
     marrow: MarrowSettings = field(default_factory=MarrowSettings)
+    chain: ChainSettings = field(default_factory=ChainSettings)
 
 
 def with_times(case: Case, times_s: tuple[float, ...]) -> Case:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from lutetia.app.cli.agents import agents
+from lutetia.app.cli.alpha import alpha
 from lutetia.app.cli.biology import bed, ntcp
 from lutetia.app.cli.calibration import calibrate
 from lutetia.app.cli.cells import cells
@@ -252,6 +253,7 @@ application.command()(discharge)
 application.command()(eligibility)
 application.command()(protocols)
 application.command()(agents)
+application.command()(alpha)
 application.command()(plan)
 application.command()(predict)
 application.command()(modification)

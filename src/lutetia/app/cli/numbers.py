@@ -1,6 +1,6 @@
 """Numbers that people give by options or in a dose.json, checked before anything is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lutetia.errors import InputError
@@ -62,4 +62,34 @@ def regions_in(document: Mapping[str, Any], file: str) -> dict[str, dict[str, An
         if row["region"] in found:
             raise InputError(f"{file}: {row['region']} is there twice; expected each region once.")
         found[row["region"]] = row
+    return found
+
+
+def named_values(given: Sequence[str], option: str, example: str) -> dict[str, tuple[float, float | None]]:
+    """region=value or region=value,15% of an option: value and relative standard uncertainty.
+
+    Raises
+    ------
+    InputError
+        Another form, a value that is no number above 0, or a region twice.
+    """
+    from lutetia.app.case.reading import parse_percent
+
+    found: dict[str, tuple[float, float | None]] = {}
+    for text in given:
+        name, sign, rest = text.partition("=")
+        number, comma, percent = rest.partition(",")
+        region = name.strip().lower()
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if not (sign and region and 0 < value < float("inf")):
+            raise InputError(f"{option} {text!r}: expected a region and a number above 0, as in kidney={example}.")
+        if region in found:
+            raise InputError(f"{option}: {region} is given twice; expected once.")
+        u = parse_percent(percent, f"{option} {region}") if comma else None
+        if u is not None and not 0 <= u <= 2:
+            raise InputError(f"{option} {text!r}: expected an uncertainty from 0% to 200%.")
+        found[region] = (value, u)
     return found

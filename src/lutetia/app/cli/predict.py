@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lutetia.app.cli.console import print_json, progress_bar, told_errors
-from lutetia.app.cli.numbers import require_option
-from lutetia.errors import InputError
+from lutetia.app.cli.numbers import named_values, require_option
 from lutetia.units import BQ_PER_MBQ, S_PER_H
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def _beside(activity_mbq: float | None, mass_g: Sequence[str], calibration: floa
 
     masses = {
         name: Mass(value_g=value, relative_u=u)
-        for name, (value, u) in _named(mass_g, "--mass-g", "310,10%").items()
+        for name, (value, u) in named_values(mass_g, "--mass-g", "310,10%").items()
     }
     return Beside(
         activity_bq=None if activity_mbq is None else activity_mbq * BQ_PER_MBQ, masses=masses,
@@ -121,35 +120,5 @@ def _ratios(given: Sequence[str]) -> "dict[str, UptakeRatio]":
                 "The uncertainty of the uptake ratio was not given, so that of the dose is unknown.",
             ),
         )
-        for name, (value, u) in _named(given, "--uptake-ratio", "0.49,15%").items()
+        for name, (value, u) in named_values(given, "--uptake-ratio", "0.49,15%").items()
     }  # fmt: skip
-
-
-def _named(given: Sequence[str], option: str, example: str) -> dict[str, tuple[float, float | None]]:
-    """region=value or region=value,15% of an option: value and relative standard uncertainty.
-
-    Raises
-    ------
-    InputError
-        Another form, a value that is no number above 0, or a region twice.
-    """
-    from lutetia.app.case.reading import parse_percent
-
-    found: dict[str, tuple[float, float | None]] = {}
-    for text in given:
-        name, sign, rest = text.partition("=")
-        number, comma, percent = rest.partition(",")
-        region = name.strip().lower()
-        try:
-            value = float(number)
-        except ValueError:
-            value = 0.0
-        if not (sign and region and 0 < value < float("inf")):
-            raise InputError(f"{option} {text!r}: expected a region and a number above 0, as in kidney={example}.")
-        if region in found:
-            raise InputError(f"{option}: {region} is given twice; expected once.")
-        u = parse_percent(percent, f"{option} {region}") if comma else None
-        if u is not None and not 0 <= u <= 2:
-            raise InputError(f"{option} {text!r}: expected an uncertainty from 0% to 200%.")
-        found[region] = (value, u)
-    return found

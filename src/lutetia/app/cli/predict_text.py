@@ -81,18 +81,19 @@ def _dose(region: "RegionPrediction", weighting: "Weighting") -> dict[str, Any]:
         empty = ("mass_g", "absorbed_dose_Gy_per_MBq", "u_absorbed_dose_Gy_per_MBq", "interval_95_Gy_per_MBq",
                  "by_radiation_Gy_per_MBq", "rbe", "rbe_weighted_Gy_per_MBq", "method")  # fmt: skip
         return dict.fromkeys(empty)
-    dose = region.dose.dose
+    parts = region.dose.parts
+    total = parts.total_gy
     return {
         "mass_g": region.dose.mass.value_g,
-        "absorbed_dose_Gy_per_MBq": dose.total * BQ_PER_MBQ,
-        "u_absorbed_dose_Gy_per_MBq": _times(region.relative_u, dose.total * BQ_PER_MBQ),
-        "interval_95_Gy_per_MBq": _scaled(region.interval_95(dose.total), BQ_PER_MBQ),
+        "absorbed_dose_Gy_per_MBq": total * BQ_PER_MBQ,
+        "u_absorbed_dose_Gy_per_MBq": _times(region.relative_u, total * BQ_PER_MBQ),
+        "interval_95_Gy_per_MBq": _scaled(region.interval_95(total), BQ_PER_MBQ),
         "by_radiation_Gy_per_MBq": {
-            kind: getattr(dose, kind) * BQ_PER_MBQ for kind in ("alpha", "recoil", "electron", "photon")
+            kind: getattr(parts, f"{kind}_gy") * BQ_PER_MBQ for kind in ("alpha", "recoil", "electron", "photon")
         },
         "rbe": {"value": weighting.rbe, "endpoint": weighting.endpoint},
-        "rbe_weighted_Gy_per_MBq": dose.weighted(weighting.rbe) * BQ_PER_MBQ,
-        "method": region.dose.method,
+        "rbe_weighted_Gy_per_MBq": region.dose.weighted(weighting.rbe, weighting.endpoint) * BQ_PER_MBQ,
+        "method": region.dose.dose.method,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lutetia.app.report.marrow import MarrowSection
 from lutetia.dose.absorbed_dose import AbsorbedDose
+from lutetia.dose.chains import ChainAbsorbedDose, RbeWeightedDose
 from lutetia.images.acquisition import Administration, TimePoint
 from lutetia.images.regions import Regions
 from lutetia.images.volume import Volume
@@ -84,6 +85,15 @@ class RegionBiology:
     repair_half_life_s: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegionChain:
+    """Dose of a region by chain member and radiation; weighted and BED [Gy] where an RBE was named."""
+
+    dose: ChainAbsorbedDose
+    weighted: RbeWeightedDose | None
+    bed_gy: float | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RegionResult:
     """All that is known about one region; ``recovery_coefficients`` are measured over true, one per scan."""
@@ -99,6 +109,7 @@ class RegionResult:
     recovery_coefficients: tuple[float, ...] = ()
     by_method: tuple[MethodDose, ...] = ()
     biology: RegionBiology | None = None
+    chain: RegionChain | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +141,7 @@ class ReportContent:
     checklist : item of the reporting guideline -> whether it is there
     truth_gy : region -> true mean absorbed dose, for virtual patients
     marrow : red marrow by several methods, None where no method can be computed
+    unseen : what voxels do not show of alphas, in sentences
     """
 
     subject: str
@@ -148,6 +160,7 @@ class ReportContent:
     checklist: Mapping[str, bool] = field(default_factory=dict)
     truth_gy: Mapping[str, float] | None = None
     marrow: MarrowSection | None = None
+    unseen: tuple[str, ...] = ()
 
     @property
     def administered_gbq(self) -> float:

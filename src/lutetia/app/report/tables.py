@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from lutetia import __version__
-from lutetia.app.report.content import RESEARCH_USE, RegionBiology, RegionResult, ReportContent
+from lutetia.app.report.chains import chain_keys
+from lutetia.app.report.content import RESEARCH_USE, RegionBiology, RegionChain, RegionResult, ReportContent
 from lutetia.app.report.fits import curve_for_people
 from lutetia.app.report.marrow import marrow_document
 from lutetia.app.report.numbers import finite, interval, scaled
@@ -22,6 +23,7 @@ NOT_TABULAR: Final = (
     "parameters", "covariance", "exponentials", "interval_95_MBq_h", "interval_95_Gy",
     "recovery_coefficients", "uncertainty_budget", "uncertainty_shared", "by_method_Gy", "cross_checks_Gy",
     "published_range_Gy_per_GBq", "biology", "warnings",
+    "by_radiation_Gy", "by_member_Gy", "by_member_and_radiation_Gy", "rbe", "assumption_sources",
 )  # fmt: skip
 """Keys of a region that hold lists or tables and so are no columns of doses.csv."""
 
@@ -39,6 +41,18 @@ def _biology(found: RegionBiology | None) -> dict[str, Any] | None:
         "repair_half_life_h": found.repair_half_life_s * H_PER_S,
         "source": found.tissue.source,
         "verified": found.tissue.verified,
+    }
+
+
+def _chain(found: RegionChain) -> dict[str, Any]:
+    """Keys of a region whose daughters are followed."""
+    return {
+        **chain_keys(found.dose, found.weighted),
+        "bed_Gy": finite(found.bed_gy),
+        "chain_method": found.dose.method,
+        "horizon_h": found.dose.horizon_s * H_PER_S,
+        "assumption": found.dose.assumption,
+        "assumption_sources": list(found.dose.sources),
     }
 
 
@@ -79,6 +93,7 @@ def region_row(content: ReportContent, result: RegionResult) -> dict[str, Any]:
         "published_range_Gy_per_GBq": None if published is None else [published.low_gy_per_gbq, published.high_gy_per_gbq],
         "biology": _biology(result.biology),
         "warnings": [*fit.warnings, *dose.warnings],
+        **({} if result.chain is None else _chain(result.chain)),
     }  # fmt: skip
     if content.truth_gy is not None:
         row["truth_Gy"] = finite(content.truth_gy.get(result.region))
@@ -108,6 +123,7 @@ def dose_document(content: ReportContent, out: Path) -> dict[str, Any]:
         "warnings": list(content.warnings),
         "methods": dict(content.methods),
         "regions": [region_row(content, result) for result in content.results],
+        "unseen": list(content.unseen),
         "marrow": None if content.marrow is None else marrow_document(content.marrow),
     }
 

@@ -183,6 +183,35 @@ def _biology(content: ReportContent) -> dict[str, Any]:
     return {"biology": rows, "biology_sources": sources, "biology_note": BIOLOGY}
 
 
+def _chain(content: ReportContent) -> dict[str, Any]:
+    """Doses by radiation where daughters are followed, the weighted ones beside; and what voxels do not show."""
+    found = [(r.region, r.chain) for r in content.results if r.chain is not None]
+    if not found:
+        return {"chain": [], "chain_note": "", "unseen": []}
+    rows = []
+    for region, chain in found:
+        parts, weighted = chain.dose.by_radiation, chain.weighted
+        rows.append(
+            [
+                region, number(parts.total_gy), number(parts.alpha_gy), number(parts.recoil_gy),
+                number(parts.electron_gy), number(parts.photon_gy),
+                number(None if weighted is None else weighted.weighted_gy), number(chain.bed_gy),
+            ]
+        )  # fmt: skip
+    first = found[0][1]
+    note = (
+        f"{', '.join(first.dose.by_member)} within {number(first.dose.horizon_s * H_PER_S)} h; {first.dose.assumption}. "
+        f"By: {'; '.join(dict.fromkeys(chain.dose.method for _, chain in found))}. "
+    )
+    if first.weighted is not None:
+        note += (
+            f"Weighted: alphas and recoil by an RBE of {first.weighted.rbe:g} for {first.weighted.endpoint} "
+            f"({first.weighted.source}{'' if first.weighted.verified else ', not verified'}), whose uncertainty is not "
+            "included; BED with the same RBE and the protraction of electrons and photons."
+        )
+    return {"chain": rows, "chain_note": note.strip(), "unseen": list(content.unseen)}
+
+
 def _methods(content: ReportContent) -> tuple[list[dict[str, Any]], list[list[str]]]:
     """Heads of the methods that were computed, and per region the mean dose by each with its own statistics. [Gy]"""
     heads = {m.method: {"label": m.label, "chosen": m.chosen} for r in content.results for m in r.by_method}
@@ -292,6 +321,7 @@ def report_text(content: ReportContent) -> dict[str, Any]:
         "dose_methods": dose_methods,
         "by_method": by_method,
         **_biology(content),
+        **_chain(content),
         "methods": [[key, value] for key, value in content.methods.items()],
         "fit_warnings": [
             [r.region, w] for r in content.results for w in dict.fromkeys((*r.fit.warnings, *r.dose.warnings))

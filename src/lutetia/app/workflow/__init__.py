@@ -8,6 +8,7 @@ from typing import Any
 
 from lutetia.app.case.settings import Case
 from lutetia.app.report.content import ReportContent
+from lutetia.app.workflow.chains.followed import followed_chain
 from lutetia.app.workflow.delineate import choose_reference, contour_sources, find_regions, register_scans
 from lutetia.app.workflow.doses.maps import patient_maps, registered_time_points
 from lutetia.app.workflow.doses.methods import compute_methods
@@ -68,7 +69,8 @@ def run_case(
     element = nuclide(str(case.nuclide))
     require_marrow_inputs(case)
     choice = kinetics_choice(case)
-    table = coefficients_of(case, element.name)
+    chain = followed_chain(case, element)
+    table = coefficients_of(case, element.name, chain)
     loaded = load_scans(case, index, progress=_part(progress, 0.0, 0.08))
     _require_possible_counts(element, loaded)
     case = calibrated(case, element, loaded)
@@ -92,15 +94,24 @@ def run_case(
     occupancy = measured[reference].occupancy
     voxels = voxel_maps(case, element, points, reference, occupancy, fits)
     maps = patient_maps(
-        element, regions, scans[reference], points, occupancy, fits, None if voxels is None else voxels.shape
+        element,
+        regions,
+        scans[reference],
+        points,
+        occupancy,
+        fits,
+        None if voxels is None else voxels.shape,
+        chain,
     )
-    methods = compute_methods(case.dose, maps, table, progress=_part(progress, 0.86, 0.9))
+    parts = () if chain is None else chain.parts(fits, curves)
+    methods = compute_methods(case.dose, maps, table, parts=parts, progress=_part(progress, 0.86, 0.9))
     results = region_results(case, choice, regions, maps, methods, measured, curves, fits, scatter)
     warnings = (
         *case.warnings, *_of(loaded), *_of(scans), *(w for r in registrations for w in r.warnings), *regions.warnings,
         *(w for m in measured for w in m.warnings), *unfitted, *maps.warnings, *methods.warnings,
         *impossible_coefficients(element, given, results),
         *(() if voxels is None else voxels.warnings),
+        *(() if chain is None else (*chain.warnings, *methods.result.warnings)),
     )  # fmt: skip
     content = ReportContent(
         subject=case.subject,
@@ -119,6 +130,7 @@ def run_case(
         checklist=checklist_of(case, loaded),
         truth_gy=truth_gy,
         marrow=marrow_section(case, element, table, given, results),
+        unseen=() if chain is None else chain.unseen(max(maps.density.grid.spacing_mm)),
     )
     progress("Writing the report", 0.9)
     with finished_folder(out) as folder:

@@ -80,8 +80,8 @@ def methods_of(
             f"voxels: {case.kinetics.voxels}"
         ),
         "absorbed dose": (
-            f"{doses.result.description} ({doses.reason}); decay data ICRP Publication 107; no RBE weighting, progeny not "
-            "included"
+            f"{doses.result.description} ({doses.reason}); decay data ICRP Publication 107; no RBE weighting, "
+            f"{_progeny(results)}"
         ),
         "masses": MASS_CONVENTION,
         "other methods": "; ".join(
@@ -132,6 +132,14 @@ def provenance_of(
         "dose": dict(dose),
         "inputs": {scan.label: _hashes(scan) for scan in loaded},
     }
+
+
+def _progeny(results: Sequence[RegionResult]) -> str:
+    """What the doses hold of daughters, in words."""
+    found = next((r.chain.dose for r in results if r.chain is not None), None)
+    if found is None:
+        return "progeny not included"
+    return f"progeny included ({', '.join(found.by_member)}) within {found.horizon_s * H_PER_S:.4g} h, {found.assumption}"
 
 
 def _per_mbq(sensitivity_cps_per_bq: float | None) -> float | None:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lutetia.app.workflow.chains.followed import FollowedChain
 from lutetia.app.workflow.measure import REMAINDER, Occupancy
 from lutetia.app.workflow.quantify import QuantifiedScan
 from lutetia.images.acquisition import TimePoint
@@ -58,6 +59,7 @@ class PatientMaps:
     material_index : (z, y, x) index into ``physics.materials.hu_materials``
     regions : name -> what is known, in the order of the fits
     warnings : what was assumed
+    chain : of the nuclide, where it or a daughter emits alphas; else None, and daughters are not followed
     """
 
     nuclide: str
@@ -66,6 +68,17 @@ class PatientMaps:
     material_index: NDArray[np.uint8]
     regions: Mapping[str, RegionDecays]
     warnings: tuple[str, ...]
+    chain: FollowedChain | None = None
+
+    @property
+    def members(self) -> Mapping[str, float]:
+        """Decays of each member of the chain per decay of the nuclide; none where daughters are not followed."""
+        return {} if self.chain is None else self.chain.members
+
+    @property
+    def followed(self) -> Mapping[str, float]:
+        """Decays per decay of the nuclide of all that is followed: it alone, or its chain."""
+        return self.members or {self.nuclide: 1.0}
 
 
 def registered_time_points(
@@ -90,6 +103,7 @@ def patient_maps(
     occupancy: Occupancy,
     fits: Mapping[str, CurveFit],
     shape: Volume | None = None,
+    chain: FollowedChain | None = None,
 ) -> PatientMaps:
     """Time-integrated activity, density and tissue of every voxel, and decays and mass of every region with a fit.
 
@@ -127,6 +141,7 @@ def patient_maps(
             for name, total in decays.items()
         },
         warnings=tuple(warnings),
+        chain=chain,
     )
 
 

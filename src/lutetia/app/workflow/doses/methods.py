@@ -1,10 +1,10 @@
 """Which dose methods are computed, and which of them is the result."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lutetia.app.case.settings import DoseSettings
+from lutetia.app.case.settings import DoseMethod, DoseSettings
 from lutetia.app.workflow.doses.maps import MASS_CONVENTION, PatientMaps
 from lutetia.app.workflow.doses.montecarlo import monte_carlo_method
 from lutetia.app.workflow.doses.organs import organ_method
@@ -15,6 +15,7 @@ from lutetia.app.workflow.doses.voxel_methods import (
     local_method,
     water_maps,
 )  # fmt: skip
+from lutetia.dose.chains import ChainAbsorbedDose, Contribution
 from lutetia.dose.organ_level.coefficients import ReferenceTable
 from lutetia.images.volume import Volume
 
@@ -52,6 +53,11 @@ class DoseMethods:
         assert found is not None, "local deposition always has a map"
         return found
 
+    @property
+    def chain(self) -> Mapping[str, ChainAbsorbedDose]:
+        """Doses of regions by chain member: of the chosen method, or of local deposition where it has none."""
+        return self.result.chain or self.by_name["local"].chain
+
     def record(self) -> dict[str, Any]:
         """What provenance keeps."""
         return {
@@ -65,17 +71,26 @@ class DoseMethods:
 
 
 def compute_methods(
-    settings: DoseSettings, maps: PatientMaps, table: ReferenceTable | None, *, progress: Progress
+    settings: DoseSettings,
+    maps: PatientMaps,
+    table: ReferenceTable | None,
+    *,
+    parts: Sequence[Contribution] = (),
+    progress: Progress,
 ) -> DoseMethods:
-    """The methods that are cheap, and Monte Carlo where it is asked for or fits its time."""
-    wanted = settings.method
+    """The methods that are cheap, and Monte Carlo where it is asked for or fits its time.
+
+    ``parts`` are the decays of the chain where daughters are followed. Of an alpha emitter ``auto`` is local deposition,
+    for its particles end within a voxel, or organs where daughters leave.
+    """
+    wanted, why = _for_alphas(settings.method, maps)
     progress("Absorbed dose by kernels", 0.0)
     water = water_maps(maps)
     found: dict[MethodName, MethodDoses] = {
-        "local": local_method(maps, water), "kernel": kernel_method(maps, water), "organ": organ_method(maps, table),
+        "local": local_method(maps, water), "kernel": kernel_method(maps, water), "organ": organ_method(maps, table, parts),
     }  # fmt: skip
     chosen: MethodName = "kernel" if wanted == "auto" else wanted
-    reason, warnings = "asked for", list[str]()
+    reason, warnings = why or "asked for", _of_leaving(maps)
     if wanted in ("auto", "montecarlo"):
         budget_s = settings.time_budget_s if wanted == "auto" else None
         run = monte_carlo_method(
@@ -90,3 +105,21 @@ def compute_methods(
             warnings.append(f"Absorbed doses by kernel in place of Monte Carlo: {run}")
     kept = {name: found[name] for name in ORDER if name in found}
     return DoseMethods(chosen=chosen, reason=reason, by_name=kept, warnings=tuple(warnings))
+
+
+def _for_alphas(wanted: DoseMethod, maps: PatientMaps) -> tuple[DoseMethod, str]:
+    """The method that ``auto`` is for an alpha emitter, and why; any other as it is."""
+    if wanted != "auto" or maps.chain is None:
+        return wanted, ""
+    if maps.chain.leaves:
+        return "organ", "daughters that leave are followed by organs"
+    return "local", "alpha particles end within a voxel"
+
+
+def _of_leaving(maps: PatientMaps) -> list[str]:
+    if maps.chain is None or not maps.chain.leaves:
+        return []
+    return [
+        "Maps, histograms and the methods by voxels hold daughters that decay where the parent does; doses by organ follow "
+        f"{maps.chain.scenario.name!r}."
+    ]

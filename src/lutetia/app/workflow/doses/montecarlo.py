@@ -68,7 +68,10 @@ def transported(
     grid = cropped(maps.density.grid, box)
     run = absorbed_dose_by_monte_carlo(
         time_integrated_activity={
-            maps.nuclide: Volume(grid=grid, values=maps.time_integrated_activity.values[box], unit="Bq s/mL")
+            member: Volume(
+                grid=grid, values=np.float32(decays) * maps.time_integrated_activity.values[box], unit="Bq s/mL"
+            )
+            for member, decays in maps.followed.items()
         },
         density=Volume(grid=grid, values=maps.density.values[box], unit="g/mL"),
         material_index=maps.material_index[box],
@@ -128,7 +131,8 @@ def monte_carlo_method(
     weights = {name: share * maps.density.values[box] for name, share in shares.items()}
     named = [name for name in shares if name != REMAINDER] or list(shares)
     regions = {name: shares[name] for name in named}
-    _compiled(maps.nuclide)
+    for member in maps.followed:
+        _compiled(member)
     progress("Monte Carlo: how many histories are needed", 0.1)
     begun = time.perf_counter()
     run = transported(

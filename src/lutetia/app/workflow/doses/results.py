@@ -9,6 +9,7 @@ from lutetia.app.case.settings import Case
 from lutetia.app.report.content import MethodDose, RegionResult
 from lutetia.app.workflow.doses.biology import region_biology
 from lutetia.app.workflow.doses.budget import region_budget
+from lutetia.app.workflow.doses.chain import region_chain
 from lutetia.app.workflow.doses.maps import PatientMaps, RegionDecays
 from lutetia.app.workflow.doses.methods import DoseMethods
 from lutetia.app.workflow.doses.voxel_methods import LABELS
@@ -43,6 +44,7 @@ def region_results(
     for name, known in maps.regions.items():
         found = (m.regions[name].recovery for m in measured if name in m.regions)
         recoveries = tuple(float(r) for r in found if r is not None)
+        chain = region_chain(case, methods.chain.get(name), kind=known.region.kind, fit=fits[name])
         dose = _region_dose(
             case, choice, regions, maps, known, methods, curves[name], fits[name], recoveries, scatter_to_primary
         )
@@ -58,7 +60,11 @@ def region_results(
                 dose=dose,
                 recovery_coefficients=recoveries,
                 by_method=_by_method(methods, name),
-                biology=region_biology(dose, agent=case.agent, curve=curves[name], fit=fits[name]),
+                # the quadratic formula of electrons and photons does not hold for alphas
+                biology=None
+                if maps.members
+                else region_biology(dose, agent=case.agent, curve=curves[name], fit=fits[name]),
+                chain=chain,
             )
         )
     order = {"organ": 0, "lesion": 1, "other": 2, "remainder": 3}
@@ -150,6 +156,7 @@ def _cross_checks(maps: PatientMaps, known: RegionDecays, voxels: Volume) -> dic
         time_integrated_activity_bq_s=known.time_integrated_activity_bq_s,
         mass_g=known.mass_g,
         nuclide=maps.nuclide,
+        members=maps.members,
     )
     if sphere is not None:
         checks["self-dose scaled by mass (sphere)"] = sphere

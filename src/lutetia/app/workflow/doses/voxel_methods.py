@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lutetia.app.workflow.doses.chain import local_chain_doses
 from lutetia.app.workflow.doses.maps import PatientMaps
+from lutetia.dose.chains import ChainAbsorbedDose
 from lutetia.dose.kernel import charged_dose_by_kernel, photon_dose_by_kernel
 from lutetia.dose.local import local_absorbed_dose
 from lutetia.dose.organ import mean_absorbed_dose
@@ -33,6 +36,7 @@ class MethodDoses:
     voxels : absorbed dose of every voxel, None where the method has no map
     record : for provenance
     warnings : what the user should know of its doses
+    chain : region -> dose by chain member and radiation, empty where daughters are not followed
     """
 
     name: MethodName
@@ -42,6 +46,7 @@ class MethodDoses:
     voxels: Volume | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    chain: Mapping[str, ChainAbsorbedDose] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -53,20 +58,40 @@ class WaterMaps:
     local : charged particles absorbed where they are emitted
     charged : charged particles by kernel
     photons : photons by kernel
+    photons_of : chain member -> region -> mean of its photons' dose
     """
 
     local: Volume
     charged: Volume
     photons: Volume
+    photons_of: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def water_maps(maps: PatientMaps) -> WaterMaps:
-    """All maps that need no transport."""
+    """All maps that need no transport, of the nuclide and of the daughters that are followed."""
     given = {"time_integrated_activity": maps.time_integrated_activity, "density": maps.density}
-    local = local_absorbed_dose(**given, nuclide=maps.nuclide)
-    photons = photon_dose_by_kernel(**given, nuclide=maps.nuclide)
-    charged = charged_dose_by_kernel(**given, nuclide=maps.nuclide)
-    return WaterMaps(local=local, charged=charged, photons=photons)
+    kinds = {"local": local_absorbed_dose, "charged": charged_dose_by_kernel, "photons": photon_dose_by_kernel}
+    found: dict[str, Volume] = {}
+    photons_of = {}
+    for member, decays in maps.followed.items():
+        own = {kind: compute(**given, nuclide=member) for kind, compute in kinds.items()}
+        photons_of[member] = {
+            name: decays * _mean(own["photons"], maps, region.occupancy) for name, region in maps.regions.items()
+        }
+        for kind, volume in own.items():
+            values = volume.values if decays == 1.0 else np.float32(decays) * volume.values
+            before = found.get(kind)
+            found[kind] = volume.with_values(values if before is None else before.values + values)
+    return WaterMaps(
+        local=found["local"], charged=found["charged"], photons=found["photons"], photons_of=photons_of
+    )
+
+
+def _mean(volume: Volume, maps: PatientMaps, occupancy: NDArray[np.float32]) -> float:
+    """Mean over a region by mass."""
+    weights = occupancy * maps.density.values
+    total = float(weights.sum(dtype=np.float64))
+    return float(np.vdot(weights, volume.values)) / total if total > 0 else 0.0
 
 
 def local_method(maps: PatientMaps, water: WaterMaps) -> MethodDoses:
@@ -77,6 +102,7 @@ def local_method(maps: PatientMaps, water: WaterMaps) -> MethodDoses:
         mean_gy=region_means(maps, water, charged=water.local),
         voxels=water.local.with_values(water.local.values + water.photons.values),
         record={"charged particles": "absorbed where emitted", "photons": "water_photon_kernel"},
+        chain=local_chain_doses(maps, water.photons_of) if maps.members else {},
     )
 
 
@@ -109,6 +135,7 @@ def region_means(maps: PatientMaps, water: WaterMaps, *, charged: Volume) -> dic
             time_integrated_activity_bq_s=known.time_integrated_activity_bq_s,
             mass_g=known.mass_g,
             nuclide=maps.nuclide,
+            members=maps.members,
             photon_dose=water.photons,
             density=maps.density,
             occupancy=known.occupancy,

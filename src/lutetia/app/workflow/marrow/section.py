@@ -51,14 +51,18 @@ def marrow_section(
 ) -> MarrowSection | None:
     """Red marrow by all methods that the case allows; None when it allows none."""
     mapped = [_as_reported(result) for result in results if result.region == RED_MARROW]
-    if table is None or RED_MARROW not in table.targets:
+    with_daughters = any(result.chain is not None for result in results)
+    if table is None or RED_MARROW not in table.targets or with_daughters:
         if not mapped:
             return None
+        why = "Other methods need dose: sex, and blood samples (blood) for the blood-based ones."
+        if with_daughters:
+            why = "Other methods do not follow daughters, and are not given for alpha emitters."
         return MarrowSection(
             administered_activity_bq=given.activity_bq,
             doses=tuple(mapped),
             published=published_marrow_doses(nuclide.name, given.agent),
-            warnings=("Other methods need dose: sex, and blood samples (blood) for the blood-based ones.",),
+            warnings=(why,),
         )
     found = assess_marrow(_measurements(case, nuclide, given, results), table, nuclide)
     if not mapped and not found.doses:

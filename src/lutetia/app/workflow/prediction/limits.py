@@ -78,7 +78,7 @@ class Weighting:
 
     def limited(self, dose: RegionDose) -> float:
         """The dose that is limited. [Gy/Bq]"""
-        return dose.dose.weighted(self.rbe) if self.limits_weighted else dose.dose.total
+        return dose.weighted(self.rbe, self.endpoint) if self.limits_weighted else dose.parts.total_gy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +166,7 @@ def _margin(rows: tuple[DoseLimit, ...], region: RegionPrediction, weighting: We
         raise MissingDataError(f"{name}: no dose.")
     protraction = None
     if rows[0].quantity == "BED":
-        if dose.dose.alpha > 0 or weighting.limits_weighted:
+        if dose.parts.alpha_gy > 0 or weighting.limits_weighted:
             raise InputError(
                 f"{name_of(rows[0])}: a BED of the linear-quadratic model does not hold for alpha particles or weighted "
                 "doses; give a limit of absorbed dose."
@@ -224,9 +224,9 @@ def _told(each: JudgedLimit) -> list[str]:
 def _weighted(each: JudgedLimit, weighting: Weighting, region: RegionPrediction) -> list[str]:
     """What an absorbed-dose limit, which comes from electrons and photons, lets pass of alphas."""
     dose = region.dose
-    if dose is None or not dose.dose.alpha > 0 or weighting.limits_weighted:
+    if dose is None or not dose.parts.alpha_gy > 0 or weighting.limits_weighted:
         return []
-    weighted_gy = dose.dose.weighted(weighting.rbe) * each.allows_bq
+    weighted_gy = dose.weighted(weighting.rbe, weighting.endpoint) * each.allows_bq
     return [
         f"{name_of(each.margin.limit)} comes from electrons and photons. With the activity that it allows in absorbed "
         f"dose, the {spoken(each.margin.region)} has an RBE-weighted dose of {weighted_gy:.3g} Gy "
