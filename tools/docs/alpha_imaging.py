@@ -76,7 +76,6 @@ def methods(name: str, imaging, *, scatter: str) -> dict:
     if len(peaks) > 1:
         one["joint"] = (peaks, plain, 1.0)
     last = list(one)[-1]
-    one[f"{last}, 2 subsets"] = (one[last][0], replace(plain, iterations=24, subsets=2), one[last][2])
     one[f"{last}, penalised"] = (one[last][0], smooth, one[last][2])
     return one
 
@@ -171,6 +170,18 @@ def panel(axes, image: np.ndarray, plane: int, title: str, most: float) -> None:
     axes.set_axis_off()
 
 
+def draw(pictures: list, out: Path) -> None:
+    """A row of coronal planes for each nuclide."""
+    columns = max(len(images) for images, _, _ in pictures)
+    figure, axes = plt.subplots(len(pictures), columns, figsize=(2.2 * columns, 4.4), layout="constrained")
+    for row, (images, plane, most) in zip(axes, pictures, strict=True):
+        for one in row:
+            one.set_axis_off()
+        for one, (title, image) in zip(row, images.items(), strict=False):
+            panel(one, image, plane, title, most)
+    figure.savefig(out, dpi=110)
+
+
 def main() -> None:
     """Compute, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -179,6 +190,9 @@ def main() -> None:
     parser.add_argument("--scatter", default="tew", choices=("tew", "model"))
     parser.add_argument("--penetration", type=float, default=None)
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument(
+        "--only", nargs="*", default=None, help="methods to study, as '440 keV'; no figure is drawn"
+    )
     arguments = parser.parse_args()
     pictures, table = [], {}
     for name, activity_bq, hours in CASES:
@@ -188,21 +202,18 @@ def main() -> None:
         done = {
             label: study(case, label, method, arguments.draws)
             for label, method in methods(name, case["imaging"], scatter=arguments.scatter).items()
+            if arguments.only is None or label in arguments.only
         }
         table[name] = {label: one["rows"] for label, one in done.items()}
+        if arguments.only is not None:
+            continue
         volume = next(iter(done.values()))["volume"]
         true = average_onto(case["activity"], volume.grid).values * volume.grid.voxel_ml
         plane = int(np.argmax(occupancy(case, volume)["lesion 1"].sum(axis=(0, 2))))
         images = {f"{name}: true": true, **{f"{name}: {label}": one["image"] for label, one in done.items()}}
         pictures.append((images, plane, 1.2 * true.max()))
-    columns = max(len(images) for images, _, _ in pictures)
-    figure, axes = plt.subplots(len(pictures), columns, figsize=(2.2 * columns, 4.4), layout="constrained")
-    for row, (images, plane, most) in zip(axes, pictures, strict=True):
-        for one in row:
-            one.set_axis_off()
-        for one, (title, image) in zip(row, images.items(), strict=False):
-            panel(one, image, plane, title, most)
-    figure.savefig(arguments.out, dpi=110)
+    if pictures:
+        draw(pictures, arguments.out)
     if arguments.json:
         arguments.json.write_text(json.dumps(table, indent=1), "utf-8")
 
