@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import PowerNorm
 
 from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
@@ -165,7 +166,8 @@ def study(case: dict, label: str, method, draws: int) -> dict:
 
 def panel(axes, image: np.ndarray, plane: int, title: str, most: float) -> None:
     """One coronal plane."""
-    axes.imshow(image[::-1, plane], cmap="magma", vmin=0, vmax=most, interpolation="nearest", aspect="equal")
+    norm = PowerNorm(0.5, vmin=0, vmax=most, clip=True)
+    axes.imshow(image[::-1, plane], cmap="magma", norm=norm, interpolation="nearest", aspect="equal")
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
 
