@@ -6,33 +6,13 @@ from dataclasses import replace
 import pytest
 import yaml
 
-import lutetia.phantoms.acquire as camera
-from lutetia.images.acquisition import EnergyWindow
 from lutetia.phantoms.acquire import SMALL, acquire
-from lutetia.phantoms.virtual_patient import Kinetics, draw_patient
+from lutetia.phantoms.imaging import with_nuclide
+from lutetia.phantoms.virtual_patient import draw_patient
 from lutetia.physics.nuclides import nuclide
 
-LU177, PB203, PB212 = (nuclide(name).decay_constant_per_s for name in ("Lu-177", "Pb-203", "Pb-212"))
+PB203, PB212 = (nuclide(name).decay_constant_per_s for name in ("Pb-203", "Pb-212"))
 GIVEN_BQ = 185e6
-WINDOWS = (  # 279 keV +- 10 %, and the strips beside it
-    EnergyWindow(lower_mev=0.2513, upper_mev=0.3071, name="Pb203_EM"),
-    EnergyWindow(lower_mev=0.2234, upper_mev=0.2499, name="sc_low"),
-    EnergyWindow(lower_mev=0.3085, upper_mev=0.3350, name="sc_high"),
-)
-
-
-def with_lead(patient):
-    """The same biology with 203Pb on the ligand."""
-    share = GIVEN_BQ / patient.administration.activity_bq
-    kinetics = {
-        region: Kinetics(
-            amplitudes_bq=tuple(share * a for a in k.amplitudes_bq),
-            rates_per_s=tuple(rate - LU177 + PB203 for rate in k.rates_per_s),
-        )
-        for region, k in patient.kinetics.items()
-    }
-    given = replace(patient.administration, nuclide="Pb-203", agent="203Pb-ligand", activity_bq=GIVEN_BQ)
-    return replace(patient, administration=given, kinetics=kinetics)
 
 
 def truth_h(kinetics):
@@ -42,10 +22,8 @@ def truth_h(kinetics):
 
 
 @pytest.mark.slow
-def test_212pb_from_raw_images_of_203pb(lutetia, monkeypatch, tmp_path):
-    monkeypatch.setattr(camera, "PHOTOPEAK_MEV", 0.279195)
-    monkeypatch.setattr(camera, "WINDOWS", WINDOWS)
-    patient = with_lead(draw_patient(3))
+def test_212pb_from_raw_images_of_203pb(lutetia, tmp_path):
+    patient = with_nuclide(draw_patient(3), "Pb-203", GIVEN_BQ, agent="203Pb-ligand")
     settings = replace(SMALL, frame_duration_s=240.0)
     acquired = acquire(patient, tmp_path, time_h=(1.0, 4.0, 24.0, 48.0), settings=settings, n_histories=100_000)
     case = tmp_path / "proposed.yaml"

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.errors import InputError
-from lutetia.images.acquisition import EnergyWindow, Equipment, Projections
+from lutetia.images.acquisition import Equipment, Projections
 from lutetia.images.dicom.write_common import Identity, uid_from
 from lutetia.images.dicom.write_ct import write_ct_series
 from lutetia.images.dicom.write_nm import write_nm_tomo
@@ -21,29 +21,21 @@ from lutetia.images.dicom.write_rtstruct import write_rtstruct
 from lutetia.images.grid import Grid
 from lutetia.images.regions import Regions
 from lutetia.images.volume import Volume
-from lutetia.phantoms.stylised import Rasterised, body_grid, rasterise
+from lutetia.phantoms.imaging import ImagingSettings, SourceMaps, flat_background, imaging_of, source_maps
+from lutetia.phantoms.stylised import Rasterised, rasterise
 from lutetia.phantoms.truth import Truth, true_doses, truth_document
-from lutetia.phantoms.virtual_patient import VirtualPatient
-from lutetia.physics.attenuation import linear_attenuation_from_hu
+from lutetia.phantoms.virtual_patient import Kinetics, VirtualPatient
 from lutetia.physics.nuclides import nuclide
-from lutetia.recon.camera import read_camera
-from lutetia.recon.lines import emissions_of
+from lutetia.recon.scatter import classify_windows
 from lutetia.recon.simulate import TransportScatter, simulate_projections
-from lutetia.units import BQ_PER_MBQ, MBQ_PER_BQ, S_PER_H
+from lutetia.units import BQ_PER_MBQ, MBQ_PER_BQ
 
 Progress = Callable[[str, float], None]
 
-COLLIMATOR: Final = "GE-Discovery-670-MEGP"
-INTRINSIC_MM: Final = 3.8
 SENSITIVITY_CPS_PER_MBQ: Final = 6.0
+"""Of the camera for 177Lu, unless its settings say otherwise."""
 SENSITIVITY_RELATIVE: Final = 0.02
-PHOTOPEAK_MEV: Final = 0.208366
 SCATTER_HISTORIES: Final = 600_000
-WINDOWS: Final = (
-    EnergyWindow(lower_mev=0.1872, upper_mev=0.2288, name="Lu177_EM"),
-    EnergyWindow(lower_mev=0.16689, upper_mev=0.18631, name="sc_low"),
-    EnergyWindow(lower_mev=0.22963, upper_mev=0.25116, name="sc_high"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +44,7 @@ class AcquisitionSettings:
 
     Attributes
     ----------
+    imaging : windows, photopeaks and collimator; None: those of the patient's nuclide (data/imaging_windows)
     pixel_mm, n_columns, n_rows : of the detector
     n_views : over 360 degrees, shared by two heads
     frame_duration_s : of each view
@@ -73,12 +66,17 @@ class AcquisitionSettings:
     ct_spacing_mm: tuple[float, float, float] = (2.2, 2.2, 4.0)
     ct_noise_hu: float = 12.0
     fine_mm: float = 2.4
+    imaging: ImagingSettings | None = None
 
     def __post_init__(self) -> None:
         if self.n_views < 2 or self.n_views % 2:
             raise InputError(f"{self.n_views} views cannot be shared by two heads; give an even number.")
         if not self.bed_centres_mm:
             raise InputError("An acquisition needs at least one bed; bed_centres_mm is empty.")
+
+    def imaging_for(self, name: str) -> ImagingSettings:
+        """Windows and collimator: the given ones, else those of the nuclide."""
+        return self.imaging or imaging_of(name)
 
 
 SMALL: Final = AcquisitionSettings(
@@ -111,6 +109,7 @@ def acquire(
     *,
     time_h: Sequence[float] = (4.0, 24.0, 48.0, 168.0),
     settings: AcquisitionSettings | None = None,
+    members: Mapping[str, Mapping[str, Kinetics]] | None = None,
     n_histories: int = 1_000_000,
     progress: Progress | None = None,
 ) -> AcquiredCase:
@@ -125,6 +124,7 @@ def acquire(
     folder : made if need be
     time_h : hours after administration
     settings : of camera and CT
+    members : activity of imaged daughters by region, where they are not in equilibrium with the parent
     n_histories : of the Monte Carlo in the truth
     progress : told what is done, and the fraction done
 
@@ -143,21 +143,22 @@ def acquire(
     for number, hours in enumerate(time_h):
         told(f"Imaging the virtual patient at {hours:g} h", number / (len(time_h) + 1))
         motion = _motion(patient, rng, still=number == reference)
-        _session(patient, dicom, number, hours, motion, settings, rng, contours=number == reference)
+        _session(patient, dicom, number, hours, motion, settings, rng, members or {}, contours=number == reference)
     told("True absorbed doses by Monte Carlo", len(time_h) / (len(time_h) + 1))
     truth = true_doses(patient, n_histories=n_histories)
     truth_path = folder / "truth" / "truth.json"
     truth_path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(truth_document(patient, truth, tuple(time_h)), indent=2)
     truth_path.write_text(text + "\n", "utf-8")
-    measured = SENSITIVITY_CPS_PER_MBQ * (
+    imaging = settings.imaging_for(patient.administration.nuclide)
+    measured = imaging.sensitivity_cps_per_mbq * (
         1 + SENSITIVITY_RELATIVE * float(np.clip(rng.standard_normal(), -1.5, 1.5))
     )
-    document = _case_document(patient, round(measured, 4))
+    document = _case_document(patient, imaging, round(measured, 4))
     return AcquiredCase(folder=dicom, truth_path=truth_path, truth=truth, document=document)
 
 
-def _case_document(patient: VirtualPatient, sensitivity: float) -> dict[str, Any]:
+def _case_document(patient: VirtualPatient, imaging: ImagingSettings, sensitivity: float) -> dict[str, Any]:
     given = patient.administration
     return {
         "subject": f"virtual patient {patient.seed} ({patient.sex})",
@@ -168,10 +169,10 @@ def _case_document(patient: VirtualPatient, sensitivity: float) -> dict[str, Any
             "time": given.time.isoformat() if given.time else None,
         },
         "camera": {
-            "collimator": COLLIMATOR,
+            "collimator": imaging.collimator,
             "sensitivity_cps_per_MBq": sensitivity,
             "sensitivity_uncertainty_percent": SENSITIVITY_RELATIVE * 100,
-            "intrinsic_fwhm_mm": INTRINSIC_MM,
+            "intrinsic_fwhm_mm": imaging.intrinsic_fwhm_mm,
         },
     }
 
@@ -195,6 +196,7 @@ def _session(
     motion: NDArray[np.float64],
     settings: AcquisitionSettings,
     rng: np.random.Generator,
+    members: Mapping[str, Mapping[str, Kinetics]],
     *,
     contours: bool,
 ) -> None:
@@ -220,9 +222,12 @@ def _session(
     files = write_ct_series(ct, place / "ct", identity=identity, acquisition_time=start - timedelta(minutes=3))
     if contours:
         write_rtstruct(_contoured(body, patient), place / "rtstruct.dcm", identity=identity, ct_files=files)
-    activity, attenuation = _fine_maps(patient, motion, hours, settings, frame)
+    imaging = settings.imaging_for(given.nuclide)
+    maps = source_maps(
+        patient, imaging, hours, motion=motion, spacing_mm=settings.fine_mm, frame=frame, members=members
+    )
     for bed, centre in enumerate(settings.bed_centres_mm):
-        projections = _bed(patient, activity, attenuation, bed, centre, start, settings, rng)
+        projections = _bed(patient, maps, bed, centre, start, settings, rng)
         write_nm_tomo(
             projections,
             place / f"bed{bed + 1}.dcm",
@@ -248,74 +253,99 @@ def _contoured(body: Rasterised, patient: VirtualPatient) -> Regions:
     return Regions(grid=body.regions.grid, labels=labels, table=keep)
 
 
-def _fine_maps(
-    patient: VirtualPatient, motion: NDArray[np.float64], hours: float, settings: AcquisitionSettings, frame: str
-) -> tuple[Volume, Volume]:
-    """Activity concentration at the start of the visit, and attenuation, on the fine grid."""
-    still = body_grid(patient.anatomy, settings.fine_mm, frame_of_reference_uid=frame)
-    origin = np.asarray(still.origin_mm) + motion[:3, 3] - 12.0
-    size = tuple(n + round(24.0 / settings.fine_mm) for n in still.size)
-    grid = Grid(
-        size=(size[0], size[1], size[2]),
-        spacing_mm=still.spacing_mm,
-        origin_mm=(float(origin[0]), float(origin[1]), float(origin[2])),
-        frame_of_reference_uid=frame,
-    )
-    body = rasterise(patient.anatomy, grid, motion=motion)
-    values = np.zeros(grid.shape, np.float32)
-    labels = body.regions.labels
-    named = [name for name in patient.kinetics if name != "remainder"]
-    rest = body.body & ~np.isin(labels, [body.regions.label_of(name) for name in named])
-    for name, kinetics in patient.kinetics.items():
-        mask = rest if name == "remainder" else body.regions.mask(name)
-        activity = float(kinetics.activity_bq(hours * S_PER_H))
-        values[mask] = activity / (float(np.count_nonzero(mask)) * grid.voxel_ml)
-    mu = linear_attenuation_from_hu(body.hu.values, PHOTOPEAK_MEV)
-    return Volume(grid=grid, values=values, unit="Bq/mL"), Volume(grid=grid, values=mu, unit="1/cm")
-
-
 def _bed(
     patient: VirtualPatient,
-    activity: Volume,
-    attenuation: Volume,
+    maps: SourceMaps,
     bed: int,
     centre_mm: float,
     start: Any,
     settings: AcquisitionSettings,
     rng: np.random.Generator,
 ) -> Projections:
-    """Projections of one bed: two opposite heads, half of the views each, on an elliptic orbit."""
+    """Projections of one bed with Poisson noise."""
+    wait_s = bed * (settings.n_views // 2 * settings.frame_duration_s + 60.0)
+    seed = 1 + int(rng.integers(2**31))
+    expected = expected_projections(patient, maps, centre_mm, settings, seed=seed, wait_s=wait_s, start=start)
+    return replace(expected, counts=rng.poisson(expected.counts).astype(np.float32))
+
+
+def expected_projections(
+    patient: VirtualPatient,
+    maps: SourceMaps,
+    centre_mm: float,
+    settings: AcquisitionSettings,
+    *,
+    seed: int,
+    wait_s: float = 0.0,
+    start: datetime | None = None,
+) -> Projections:
+    """Mean counts of one bed: two opposite heads, half of the views each, on an elliptic orbit.
+
+    Parameters
+    ----------
+    patient, maps : from :func:`source_maps`
+    centre_mm : middle of the bed, of a body of 700 mm
+    seed : of the scattered photons
+    wait_s : after the start of the visit
+    """
+    name = patient.administration.nuclide
+    imaging, decay = settings.imaging_for(name), nuclide(name).decay_constant_per_s
+    z = centre_mm * patient.anatomy.shapes[0].centre_mm[2] / 350.0 - patient.anatomy.shapes[0].centre_mm[2]
+    total: Projections | None = None
+    rates: dict[float, float] = {}
+    for number, (source, activity, attenuation) in enumerate(maps):
+        later = activity.with_values(activity.values * np.float32(math.exp(-decay * wait_s)))
+        per_bq = imaging.sensitivity_cps_per_mbq / BQ_PER_MBQ * source.relative_sensitivity
+        scatter = TransportScatter(
+            emissions=source.peak.emissions, histories=SCATTER_HISTORIES, seed=seed + 7919 * number
+        )
+        one = simulate_projections(
+            activity=later,
+            attenuation=attenuation,
+            camera=imaging.camera(source.peak.energy_mev),
+            sensitivity_cps_per_bq=per_bq,
+            windows=imaging.windows,
+            photopeak_index=classify_windows(imaging.windows, source.peak.energy_mev).peak,
+            start_time=start + timedelta(seconds=wait_s) if start else None,
+            decay_constant_per_s=decay,
+            scatter=scatter,
+            equipment=_equipment(imaging),
+            centre_mm=(0.0, 0.0, z),
+            **_orbit(settings),
+        )
+        rates[source.peak.energy_mev] = per_bq * _within_bed(later, z, settings)
+        total = one if total is None else replace(total, counts=total.counts + one.counts)
+    assert total is not None  # every nuclide has a photopeak
+    if imaging.penetration_share == 0:
+        return total
+    flat = flat_background(imaging, rates, total.frame_duration_s, settings.n_rows * settings.n_columns)
+    return replace(total, counts=(total.counts + flat[:, :, None, None]).astype(np.float32))
+
+
+def _equipment(imaging: ImagingSettings) -> Equipment:
+    kind = imaging.collimator.split("-")[-1]
+    return Equipment(manufacturer="GE", model="Discovery-670 (simulated)", collimator=kind)
+
+
+def _orbit(settings: AcquisitionSettings) -> dict[str, Any]:
+    """Two opposite heads, half of the views each, on an elliptic orbit."""
     half = settings.n_views // 2
     turn = np.arange(half) * (math.pi / half)
     angle = np.concatenate([turn, turn + math.pi])
-    radius = settings.radius_mm * (1 + 0.1 * np.sin(angle) ** 2 - 0.05)
-    decay = nuclide(patient.administration.nuclide).decay_constant_per_s
-    stop_s = half * settings.frame_duration_s
-    wait_s = bed * (stop_s + 60.0)
-    later = activity.with_values(activity.values * np.float32(math.exp(-decay * wait_s)))
-    z = centre_mm * patient.anatomy.shapes[0].centre_mm[2] / 350.0 - patient.anatomy.shapes[0].centre_mm[2]
-    return simulate_projections(
-        activity=later,
-        attenuation=attenuation,
-        camera=read_camera(COLLIMATOR, photopeak_mev=PHOTOPEAK_MEV),
-        sensitivity_cps_per_bq=SENSITIVITY_CPS_PER_MBQ / BQ_PER_MBQ,
-        windows=WINDOWS,
-        photopeak_index=0,
-        angle_rad=angle,
-        radius_mm=np.asarray(radius),
-        frame_duration_s=np.full(2 * half, settings.frame_duration_s),
-        pixel_mm=(settings.pixel_mm, settings.pixel_mm),
-        n_rows=settings.n_rows,
-        n_columns=settings.n_columns,
-        centre_mm=(0.0, 0.0, z),
-        detector=np.repeat([0, 1], half),
-        start_time=start + timedelta(seconds=wait_s),
-        decay_constant_per_s=decay,
-        scatter=TransportScatter(
-            emissions=emissions_of(patient.administration.nuclide, PHOTOPEAK_MEV, WINDOWS),
-            histories=SCATTER_HISTORIES,
-            seed=1 + int(rng.integers(2**31)),
-        ),
-        rng=rng,
-        equipment=Equipment(manufacturer="GE", model="Discovery-670 (simulated)", collimator="MEGP"),
-    )
+    return {
+        "angle_rad": angle,
+        "radius_mm": settings.radius_mm * (1 + 0.1 * np.sin(angle) ** 2 - 0.05),
+        "frame_duration_s": np.full(2 * half, settings.frame_duration_s),
+        "pixel_mm": (settings.pixel_mm, settings.pixel_mm),
+        "n_rows": settings.n_rows,
+        "n_columns": settings.n_columns,
+        "detector": np.repeat([0, 1], half),
+    }
+
+
+def _within_bed(activity: Volume, centre_mm: float, settings: AcquisitionSettings) -> float:
+    """Activity in the slices that the detector covers. [Bq]"""
+    grid = activity.grid
+    z = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    inside = np.abs(z - centre_mm) <= 0.5 * settings.n_rows * settings.pixel_mm
+    return float(activity.values[inside].sum(dtype=np.float64)) * grid.voxel_ml

@@ -1,11 +1,12 @@
 """Photon lines of a nuclide as a gamma camera meets them: which has a window, which scatter into it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lutetia.errors import MissingDataError
 from lutetia.images.acquisition import EnergyWindow
-from lutetia.physics.nuclides import detectable_photopeaks, nuclide
+from lutetia.physics.nuclides import PhotonLine, detectable_photopeaks
+from lutetia.recon.chain_lines import chain_lines, equilibrium_activities
 from lutetia.recon.scatter import describe
 from lutetia.recon.scatter_model import HIGHEST_MEV, LOWEST_MEV, Emission
 from lutetia.units import KEV_PER_MEV
@@ -17,14 +18,14 @@ SAME_LINE: Final = 0.03
 
 
 def photopeak_of(nuclide_name: str, windows: Sequence[EnergyWindow]) -> float:
-    """The strongest photon line that has a window. [MeV]
+    """The strongest photon line that has a window: of the nuclide itself, else of its daughters in equilibrium. [MeV]
 
     Raises
     ------
     MissingDataError
-        No window holds a line of the nuclide.
+        No window holds a line of the nuclide or its daughters.
     """
-    lines = detectable_photopeaks(nuclide_name)
+    lines = detectable_photopeaks(nuclide_name) + _daughters_photopeaks(nuclide_name)
     for line in lines:
         if any(w.lower_mev < line.energy_mev < w.upper_mev for w in windows):
             return line.energy_mev
@@ -35,22 +36,43 @@ def photopeak_of(nuclide_name: str, windows: Sequence[EnergyWindow]) -> float:
     )
 
 
-def emissions_of(nuclide_name: str, photopeak_mev: float, windows: Sequence[EnergyWindow]) -> tuple[Emission, ...]:
+def _daughters_photopeaks(nuclide_name: str) -> tuple[PhotonLine, ...]:
+    found = [
+        PhotonLine(energy_mev=line.energy_mev, yield_per_decay=line.yield_per_decay * ratio)
+        for member, ratio in list(equilibrium_activities(nuclide_name).items())[1:]
+        for line in detectable_photopeaks(member)
+    ]
+    return tuple(sorted(found, key=lambda line: -line.yield_per_decay))
+
+
+def emissions_of(
+    nuclide_name: str,
+    photopeak_mev: float,
+    windows: Sequence[EnergyWindow],
+    *,
+    activities: Mapping[str, float] | None = None,
+) -> tuple[Emission, ...]:
     """Lines that a nuclide's photons in any of the windows can come from, their yields relative to the photopeak's.
 
     Lines too near to be told apart are one, with their mean energy; those below all windows cannot scatter into them.
 
+    Parameters
+    ----------
+    nuclide_name, photopeak_mev, windows : as measured
+    activities : of each member of the decay chain per activity of the nuclide; by default its short-lived daughters are
+        in equilibrium with it, and where it is
+
     Raises
     ------
     MissingDataError
-        The nuclide has no line at the photopeak.
+        The nuclide and its daughters have no line at the photopeak.
     """
     lowest = min(w.lower_mev for w in windows)
     groups: list[list[tuple[float, float]]] = []
-    for line in sorted(nuclide(nuclide_name).photon_lines, key=lambda line: line.energy_mev):
+    for line in sorted(chain_lines(nuclide_name, activities), key=lambda line: line.energy_mev):
         if not max(lowest, 1.1 * LOWEST_MEV) <= line.energy_mev <= HIGHEST_MEV:
             continue
-        pair = (line.energy_mev, line.yield_per_decay)
+        pair = (line.energy_mev, line.yield_per_parent_decay)
         if groups and line.energy_mev < (1 + SAME_LINE) * groups[-1][0][0]:
             groups[-1].append(pair)
         else:

@@ -17,6 +17,7 @@ from lutetia.recon.bsrem import Penalty
 from lutetia.recon.calibrate.in_force import FactorInForce, factor_in_force
 from lutetia.recon.calibrate.record import read_record
 from lutetia.recon.camera import Camera, collimators, read_camera
+from lutetia.recon.chain_lines import imaged_member
 from lutetia.recon.lines import emissions_of, photopeak_of
 from lutetia.recon.peaks import Peak
 from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
@@ -167,7 +168,16 @@ def reconstruct_scan(
         peaks=peaks, progress=progress,
     )  # fmt: skip
     method = in_words(result, peaks)
-    return result, method, tuple(dict.fromkeys((*more, *told, *result.warnings)))
+    shown = daughters_shown(nuclide.name, energies, time_s=loaded.time_s)
+    return result, method, tuple(dict.fromkeys((*shown, *more, *told, *result.warnings)))
+
+
+def daughters_shown(name: str, energies_mev: Sequence[float], *, time_s: float | None) -> tuple[str, ...]:
+    """What to say where an image of a nuclide is made of its daughters' photons.
+
+    ``time_s`` is since administration: daughters that were in the syringe leave the agent, so it counts as pure then.
+    """
+    return tuple(w for energy in energies_mev for w in imaged_member(name, energy, time_s=time_s).warnings)
 
 
 def peaks_of(

@@ -16,6 +16,7 @@ from lutetia.app.workflow.output import MARK, finished_folder, refuse_unsafe_out
 from lutetia.app.workflow.quantify import (
     activity_image,
     calibrated,
+    daughters_shown,
     in_words,
     peaks_of,
     photopeaks_mev,
@@ -174,7 +175,7 @@ def _reconstructed(
     for number, element in enumerate(nuclides):
         found, more = peaks_of(case, element, first, energies[number], image=number)
         peaks += found
-        told += more
+        told += [*more, *daughters_shown(element.name, energies[number], time_s=None)]
     flat = [energy for own in energies for energy in own]
     settings, more = settings_of(case, first, flat, has_ct=loaded.ct is not None)
     if loaded.ct is None:
