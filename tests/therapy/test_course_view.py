@@ -202,6 +202,11 @@ def test_earlier_treatment_is_not_of_the_protocol():
     course = Course(patient=PATIENT, administrations=(given(1), given(2, days=400)))
     view = view_of(course, date(2027, 5, 1), since=date(2027, 1, 1))
     assert [one.date for one in view.chronicle.administrations] == [FIRST + timedelta(days=400)]
+    # an enrolment that was noted late would make a fifth cycle a first one, so it is told
+    assert view.warnings == (
+        "Given before the enrolment of 2027-01-01, and not counted as of the protocol: cycle 1. Correct the enrolment's "
+        "date if it is of the protocol.",
+    )
 
 
 def test_other_nuclides_are_not_cycles_of_the_protocol():

@@ -70,7 +70,13 @@ def view_of(
     _events(seen, found, ctcae_version)
     labs = tuple(_labs(seen, found))
     _clearances(labs, seen.patient, born, found)
-    given = [one for one in seen.administrations if since is None or day(one.start) >= since]
+    earlier = [one.cycle for one in seen.administrations if since is not None and day(one.start) < since]
+    if earlier:
+        found.told.append(
+            f"Given before the enrolment of {since}, and not counted as of the protocol: cycle "
+            f"{', '.join(map(str, earlier))}. Correct the enrolment's date if it is of the protocol."
+        )
+    given = [one for one in seen.administrations if one.cycle not in earlier]
     others = [one for one in given if nuclide is not None and one.nuclide != nuclide]
     found.told += [f"Cycle {one.cycle} of {one.agent} is not counted as a cycle of the protocol." for one in others]
     chronicle = Chronicle(
