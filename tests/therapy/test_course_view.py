@@ -143,6 +143,18 @@ def test_worst_of_the_events_that_last():
     assert "graded by CTCAE 4.03" in view.warnings[0]
 
 
+def test_an_event_of_one_day_ends_its_hold():
+    # vomiting of grade 3 on one day: other non-haematological toxicity of the label, over on the next day
+    vomiting = Event(term="Vomiting", grade=3, ctcae_version="5.0", start=date(2026, 3, 4), end=date(2026, 3, 4))
+    course = Course(patient=PATIENT, administrations=(given(),), events=(vomiting,))
+    states = [
+        modification_state(LABEL, view_of(course, when).chronicle, when).state
+        for when in (date(2026, 3, 4), date(2026, 3, 5), date(2026, 8, 1))
+    ]
+    assert states == ["HELD", "REDUCED", "REDUCED"]
+    assert [fact.date.day for fact in facts_of(course, date(2026, 3, 4))["grade_other_non_haematological"]] == [4]
+
+
 def test_birth_year_gives_the_youngest_age():
     view = view_of(Course(patient=Patient(pseudonym="a", sex="female", birth_year=1961)), TODAY)
     assert view.chronicle.facts["birth_date"][0].value == date(1961, 12, 31)

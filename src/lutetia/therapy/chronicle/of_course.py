@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from lutetia.errors import InputError, LutetiaError, MissingDataError
@@ -18,6 +18,7 @@ from lutetia.therapy.items import in_reference_unit, item_of_words, rounded
 
 OTHER_TOXICITY: Final = "grade_other_non_haematological"
 DAYS_PER_YEAR: Final = 365.25
+A_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +68,7 @@ def view_of(
     _diagnoses(seen, found)
     _medications(seen, day(as_of), found)
     _observations(seen, found)
-    _events(seen, found, ctcae_version)
+    _events(seen, day(as_of), found, ctcae_version)
     labs = tuple(_labs(seen, found))
     _clearances(labs, seen.patient, born, found)
     earlier = [one.cycle for one in seen.administrations if since is not None and day(one.start) < since]
@@ -159,8 +160,8 @@ def _observations(course: Course, found: _Gathered) -> None:
             found.note(known[0], Fact(value=one.value, unit=one.unit, date=one.time))
 
 
-def _events(course: Course, found: _Gathered, version: str) -> None:
-    """The worst grade of each item from each day on which an event begins or ends."""
+def _events(course: Course, today: date, found: _Gathered, version: str) -> None:
+    """The worst grade of each item from each day on which an event begins or ends; one of a single day is over the next."""
     by_item: dict[str, list[Event]] = {}
     for event in course.events:
         known = item_of_words("event", event.term)
@@ -173,8 +174,8 @@ def _events(course: Course, found: _Gathered, version: str) -> None:
                 "grade is taken as it is."
             )
     for name, events in by_item.items():
-        changes = {one.start for one in events} | {one.end for one in events if one.end is not None}
-        for when in sorted(changes):
+        ends = {one.end if one.end > one.start else one.end + A_DAY for one in events if one.end is not None}
+        for when in sorted({one.start for one in events} | {end for end in ends if end <= today}):
             lasting = [one.grade for one in events if one.start <= when and (one.end is None or one.end > when)]
             begun = [one.grade for one in events if one.start == when]
             found.note(name, Fact(value=float(max((*lasting, *begun), default=0)), date=when))
