@@ -167,7 +167,7 @@ def test_bounds_and_unknown_tests_are_told():
     )
     told = view_of(course, TODAY).warnings
     assert told == (
-        "bilirubin of 2026-03-02 is given as < 3 µmol/L; the number counts.",
+        "bilirubin of 2026-03-02 is given as < 3 µmol/L; a rule that this does not decide is not known.",
         "No rule knows the laboratory test of 2026-03-02 08:00: gastrin.",
     )
 
@@ -268,3 +268,28 @@ def test_uptakes_give_a_score_where_no_reader_did():
     assert only(Course(patient=PATIENT, sstr_reads=(read,)), "krenning_score")[0] == 3
     with pytest.raises(InputError, match=r"sstr\.liver: 0 cannot be"):
         SstrRead(date=date(2026, 1, 15), tracer="68Ga-DOTATATE", lesion=12.0, liver=0.0)
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "unit", "comparator", "held", "undecided"),
+    [
+        # laboratories print < 40 mL/min and > 60 mL/min; the label holds below 40, and at neutrophils below 1.0
+        ("creatinine clearance", 40, "mL/min", "<", ("renal",), ()),
+        ("creatinine clearance", 60, "mL/min", "<", (), ("renal",)),
+        ("neutrophils", 1.0, "10^9/L", "<", ("neutropenia",), ()),
+        ("neutrophils", 1.5, "10^9/L", "<", (), ("neutropenia",)),
+        ("neutrophils", 1.0, "10^9/L", ">", (), ()),
+        ("platelets", 75, "10^9/L", "<", ("thrombocytopenia",), ()),
+    ],
+)
+def test_a_value_below_a_bound_is_not_the_bound(test, value, unit, comparator, held, undecided):
+    course = Course(
+        patient=PATIENT, administrations=(given(),),
+        labs=(
+            lab("creatinine clearance", 90, "mL/min", days=-1), lab("creatinine", 0.8, "mg/dL", days=-1),
+            lab("creatinine", 0.8, "mg/dL", days=28), lab("creatinine clearance", 90, "mL/min", days=27),
+            lab(test, value, unit, days=28, comparator=comparator),
+        ),
+    )  # fmt: skip
+    found = modification_state(LABEL, view_of(course, TODAY).chronicle, TODAY)
+    assert (found.held_by, tuple(one.rule for one in found.undecided)) == (held, undecided)

@@ -9,7 +9,7 @@ from lutetia.errors import InputError, LutetiaError, MissingDataError
 from lutetia.response.laboratory.catalogue import find_test
 from lutetia.response.laboratory.result import LabResult, in_unit
 from lutetia.response.renal.equations import Sex, creatinine_clearance_cockcroft1976
-from lutetia.therapy.chronicle.findings import Findings
+from lutetia.therapy.chronicle.findings import Findings, reversed_comparator
 from lutetia.therapy.chronicle.model import Chronicle, Given, Measured, Timed, check_chronicle
 from lutetia.therapy.course import Course, Event, Lab, Patient, net_administered_activity_bq
 from lutetia.therapy.facts import Fact, Facts, day, moment
@@ -45,7 +45,8 @@ def view_of(
 
     A medication without an end is taken until ``as_of``; a diagnosis is a histology. Of a birth year the youngest age
     counts. Where no creatinine clearance was measured with a creatinine it is that of Cockcroft and Gault with the last
-    weight. A result below or above a bound counts as the bound. Each of these is told.
+    weight. A result that is only known as below or above a number
+    decides where all such values do. Each of these is told.
 
     Parameters
     ----------
@@ -190,8 +191,8 @@ def _labs(course: Course, found: _Gathered) -> Iterator[Measured]:
             continue
         if one.comparator:
             told = f"{one.test} of {one.time:%Y-%m-%d} is given as {one.comparator} {one.value:g} {one.unit}"
-            found.told.append(f"{told}; the number counts.")
-        yield Measured(date=one.time, result=_result(one))
+            found.told.append(f"{told}; a rule that this does not decide is not known.")
+        yield Measured(date=one.time, result=_result(one), comparator=one.comparator)
 
 
 def _result(lab: Lab) -> LabResult:
@@ -231,7 +232,10 @@ def _clearances(labs: Sequence[Measured], patient: Patient, born: date | None, f
         except LutetiaError as error:
             found.told.append(f"No creatinine clearance of {day(one.date)}: {error}")
             continue
-        found.note("creatinine_clearance", Fact(value=clearance, unit="mL/min", date=one.date))
+        found.note(
+            "creatinine_clearance",
+            Fact(value=clearance, unit="mL/min", date=one.date, comparator=reversed_comparator(one.comparator)),
+        )
     found.told.append("Creatinine clearance is computed by Cockcroft-Gault with the last weight noted.")
 
 
