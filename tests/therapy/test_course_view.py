@@ -143,6 +143,18 @@ def test_worst_of_the_events_that_last():
     assert "graded by CTCAE 4.03" in view.warnings[0]
 
 
+def test_an_event_of_one_day_ends_its_hold():
+    # vomiting of grade 3 on one day: other non-haematological toxicity of the label, over on the next day
+    vomiting = Event(term="Vomiting", grade=3, ctcae_version="5.0", start=date(2026, 3, 4), end=date(2026, 3, 4))
+    course = Course(patient=PATIENT, administrations=(given(),), events=(vomiting,))
+    states = [
+        modification_state(LABEL, view_of(course, when).chronicle, when).state
+        for when in (date(2026, 3, 4), date(2026, 3, 5), date(2026, 8, 1))
+    ]
+    assert states == ["HELD", "REDUCED", "REDUCED"]
+    assert [fact.date.day for fact in facts_of(course, date(2026, 3, 4))["grade_other_non_haematological"]] == [4]
+
+
 def test_birth_year_gives_the_youngest_age():
     view = view_of(Course(patient=Patient(pseudonym="a", sex="female", birth_year=1961)), TODAY)
     assert view.chronicle.facts["birth_date"][0].value == date(1961, 12, 31)
@@ -155,7 +167,7 @@ def test_bounds_and_unknown_tests_are_told():
     )
     told = view_of(course, TODAY).warnings
     assert told == (
-        "bilirubin of 2026-03-02 is given as < 3 µmol/L; the number counts.",
+        "bilirubin of 2026-03-02 is given as < 3 µmol/L; a rule that this does not decide is not known.",
         "No rule knows the laboratory test of 2026-03-02 08:00: gastrin.",
     )
 
@@ -202,6 +214,11 @@ def test_earlier_treatment_is_not_of_the_protocol():
     course = Course(patient=PATIENT, administrations=(given(1), given(2, days=400)))
     view = view_of(course, date(2027, 5, 1), since=date(2027, 1, 1))
     assert [one.date for one in view.chronicle.administrations] == [FIRST + timedelta(days=400)]
+    # an enrolment that was noted late would make a fifth cycle a first one, so it is told
+    assert view.warnings == (
+        "Given before the enrolment of 2027-01-01, and not counted as of the protocol: cycle 1. Correct the enrolment's "
+        "date if it is of the protocol.",
+    )
 
 
 def test_other_nuclides_are_not_cycles_of_the_protocol():
@@ -251,3 +268,28 @@ def test_uptakes_give_a_score_where_no_reader_did():
     assert only(Course(patient=PATIENT, sstr_reads=(read,)), "krenning_score")[0] == 3
     with pytest.raises(InputError, match=r"sstr\.liver: 0 cannot be"):
         SstrRead(date=date(2026, 1, 15), tracer="68Ga-DOTATATE", lesion=12.0, liver=0.0)
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "unit", "comparator", "held", "undecided"),
+    [
+        # laboratories print < 40 mL/min and > 60 mL/min; the label holds below 40, and at neutrophils below 1.0
+        ("creatinine clearance", 40, "mL/min", "<", ("renal",), ()),
+        ("creatinine clearance", 60, "mL/min", "<", (), ("renal",)),
+        ("neutrophils", 1.0, "10^9/L", "<", ("neutropenia",), ()),
+        ("neutrophils", 1.5, "10^9/L", "<", (), ("neutropenia",)),
+        ("neutrophils", 1.0, "10^9/L", ">", (), ()),
+        ("platelets", 75, "10^9/L", "<", ("thrombocytopenia",), ()),
+    ],
+)
+def test_a_value_below_a_bound_is_not_the_bound(test, value, unit, comparator, held, undecided):
+    course = Course(
+        patient=PATIENT, administrations=(given(),),
+        labs=(
+            lab("creatinine clearance", 90, "mL/min", days=-1), lab("creatinine", 0.8, "mg/dL", days=-1),
+            lab("creatinine", 0.8, "mg/dL", days=28), lab("creatinine clearance", 90, "mL/min", days=27),
+            lab(test, value, unit, days=28, comparator=comparator),
+        ),
+    )  # fmt: skip
+    found = modification_state(LABEL, view_of(course, TODAY).chronicle, TODAY)
+    assert (found.held_by, tuple(one.rule for one in found.undecided)) == (held, undecided)

@@ -294,6 +294,26 @@ def test_a_resolution_noted_before_the_trigger_ends_no_hold():
     assert modification_state(LABEL, course, week(9)).held_by == ("renal",)
 
 
+def test_a_clearance_from_before_the_end_of_the_hold_is_no_recurrence():
+    # 35 mL/min (< 40, spec/clinical.md 2.1) held and was resolved; a creatinine alone says nothing of the clearance now
+    course = Chronicle(
+        administrations=(given(0), given(8, 3700)),
+        labs=(
+            lab("creatinine", 0, 0.8, "mg/dL"), lab("creatinine clearance", 4, 35, "mL/min"),
+            lab("creatinine", 12, 0.8, "mg/dL"),
+        ),
+        facts=noted(renal_toxicity_resolved=[(6, True)]),
+    )  # fmt: skip
+    found = modification_state(LABEL, course, week(12))
+    assert moves(found) == [("renal", "FULL", "HELD"), ("renal", "HELD", "REDUCED")]
+    assert [each.missing for each in found.undecided] == [("creatinine_clearance", "creatinine_clearance_fall")]
+    assert found.activity_bq is None
+    # measured again and low: a recurrence; measured again and normal: none
+    for clearance, state in ((35, "STOPPED"), (90, "REDUCED")):
+        again = replace(course, labs=(*course.labs, lab("creatinine clearance", 13, clearance, "mL/min")))
+        assert modification_state(LABEL, again, week(13)).state == state
+
+
 def test_two_holds_end_with_the_later():
     course = course_of(platelets(5, 60), {G: [(6, 3), (9, 1)]}, platelets(8, 160))
     assert modification_state(LABEL, course, week(8)).held_by == ("other",)

@@ -109,3 +109,29 @@ def test_words():
         Since(item="progression", least=Span(value=1, unit="months"), most=Span(value=24, unit="months"))
     ) == ("radiological progression (RECIST 1.1) at least 1 months and at most 24 months ago")
     assert items_of(AllOf(parts=(number, Not(part=choice), number))) == ("ki67", "grade")
+
+
+@pytest.mark.parametrize(
+    ("comparator", "bound", "truth"),
+    [
+        ("<", {"below": 40}, True), ("<=", {"below": 40}, None), ("<=", {"at_most": 40}, True), ("<", {"below": 30}, None),
+        ("<", {"at_least": 40}, False), ("<=", {"at_least": 40}, None), ("<=", {"above": 40}, False),
+        ("<", {"at_least": 30}, None), (">", {"above": 40}, True), (">=", {"above": 40}, None),
+        (">=", {"at_least": 40}, True), (">", {"at_least": 50}, None), (">", {"at_most": 40}, False),
+        (">=", {"at_most": 40}, None), (">=", {"below": 40}, False), (">", {"at_least": 30, "at_most": 35}, False),
+    ],
+)  # fmt: skip
+def test_a_number_known_only_by_a_bound_decides_where_all_of_it_does(comparator, bound, truth):
+    # by hand: every number that the comparator leaves possible, beside 40 mL/min
+    def end(inclusive, exclusive):
+        name = inclusive if inclusive in bound else exclusive
+        return Bound(value=bound[name], inclusive=name == inclusive) if name in bound else None
+
+    rule = Number(
+        item="creatinine_clearance", lower=end("at_least", "above"), upper=end("at_most", "below"), unit="mL/min",
+        of="value",
+    )  # fmt: skip
+    fact = Fact(value=40.0, unit="mL/min", date=date(2026, 3, 2), comparator=comparator)
+    found = judge(rule, Known(facts={"creatinine_clearance": [fact]}, as_of=date(2026, 3, 2)))
+    assert found.truth is truth
+    assert bool(found.missing) == (truth is None)

@@ -25,6 +25,7 @@ class Fact:
     unit : of a number and its limits, empty for scores
     date : day, or day and local time
     lower_limit, upper_limit : of normal, by the laboratory that measured; None when unknown
+    comparator : <, <=, > or >= where a number is only known to be below or above ``value``
     """
 
     value: Value
@@ -32,6 +33,7 @@ class Fact:
     unit: str = ""
     lower_limit: float | None = None
     upper_limit: float | None = None
+    comparator: str = ""
 
 
 Facts = Mapping[str, Sequence[Fact]]

@@ -2,17 +2,23 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 from lutetia.response.laboratory.catalogue import find_test
-from lutetia.response.laboratory.result import in_unit
+from lutetia.response.laboratory.result import LabResult, in_unit
 from lutetia.response.toxicity import grade, versions
 from lutetia.therapy.chronicle.model import Chronicle, Measured
 from lutetia.therapy.facts import Fact, Facts, check_facts, day, moment
 from lutetia.therapy.items import in_reference_unit, rounded
+
+WORST: Final = 4
+"""Worst grade that a value can have; 5 is death."""
+NUDGE: Final = 1e-5
+"""Relative step to the next number that six significant digits, which grades are compared with, tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +116,13 @@ def _fact(lab: Measured) -> Fact:
         date=lab.date,
         lower_limit=result.lower_limit,
         upper_limit=result.upper_limit,
+        comparator=lab.comparator,
     )
+
+
+def reversed_comparator(comparator: str) -> str:
+    """Comparator of a quantity that falls as another rises."""
+    return comparator.translate(str.maketrans("<>", "><"))
 
 
 def _changes(values: Sequence[Fact], start: date | None, sign: float) -> list[Fact]:
@@ -120,11 +132,17 @@ def _changes(values: Sequence[Fact], start: date | None, sign: float) -> list[Fa
         return []
     ordered = sorted(values, key=lambda fact: moment(fact.date))
     numbers = [(fact, in_reference_unit(name, float(fact.value), fact.unit)) for fact in ordered]  # type: ignore[arg-type]
-    before = [number for fact, number in numbers if day(fact.date) <= start]
-    if not before or before[-1] <= 0:
+    before = [(number, fact.comparator) for fact, number in numbers if day(fact.date) <= start]
+    if not before or before[-1][0] <= 0 or before[-1][1]:
         return []
+    baseline = before[-1][0]
     return [
-        Fact(value=rounded(sign * 100 * (number / before[-1] - 1)), unit="%", date=fact.date)
+        Fact(
+            value=rounded(sign * 100 * (number / baseline - 1)),
+            unit="%",
+            date=fact.date,
+            comparator=fact.comparator if sign > 0 else reversed_comparator(fact.comparator),
+        )
         for fact, number in numbers
         if day(fact.date) > start
     ]
@@ -138,23 +156,21 @@ def _grades(
         return {}, [f"No criteria of CTCAE {version} here; note the grades themselves."]
     found: dict[str, list[GradeRange]] = {}
     warnings: list[str] = []
+    baselines: dict[str, list[LabResult]] = {}
     for lab, row in graded:
-        before = [
-            one.result
-            for one, _ in graded
-            if one.result.test == lab.result.test
-            and start is not None
-            and day(one.date) <= start
-            and one.result.time < lab.result.time
-        ]
-        one = grade(lab.result, baseline=before[-1] if before else None, version=version, term=row.term)
+        # in the order of time: what is of the first day or before it stands here when a later one comes
+        before = [one for one in baselines.get(lab.result.test, ()) if one.time < lab.result.time]
+        one = grade(_surest(lab), baseline=before[-1] if before else None, version=version, term=row.term)
+        if start is not None and day(lab.date) <= start:
+            baselines.setdefault(lab.result.test, []).append(lab.result)
+        low, high = _possible(one.at_least, one.at_most, lab.comparator)
         warnings += [f"{one.test} of {lab.date}: {text}" for text in one.warnings]
         found.setdefault(row.graded_item, []).append(
             GradeRange(
                 date=lab.date,
-                at_least=one.at_least,
-                at_most=one.at_most,
-                text=_text(one.test, one.at_least, one.at_most, lab, one.reason),
+                at_least=low,
+                at_most=high,
+                text=_text(one.test, low, high, lab, one.reason),
                 source=one.source,
                 verified=one.verified,
             )
@@ -162,6 +178,20 @@ def _grades(
     return {name: tuple(values) for name, values in found.items()}, warnings
 
 
+def _surest(lab: Measured) -> LabResult:
+    """The result itself; for < the least below it that grading tells apart, for > the least above."""
+    nudge = {"<": 1 - NUDGE, ">": 1 + NUDGE}.get(lab.comparator, 1.0)
+    return lab.result if nudge == 1 else replace(lab.result, value=lab.result.value * nudge)
+
+
+def _possible(low: int, high: int, comparator: str) -> tuple[int, int]:
+    """Grades of all values that a comparator leaves possible; every graded test here is worse the lower it is."""
+    if comparator in ("<", "<="):
+        return low, WORST
+    return (0 if comparator else low), high
+
+
 def _text(test: str, low: int, high: int, lab: Measured, reason: str) -> str:
-    value = f"{test} {lab.result.value:g} {lab.result.unit} of {day(lab.date)}"
+    number = f"{lab.comparator} {lab.result.value:g}".strip()
+    value = f"{test} {number} {lab.result.unit} of {day(lab.date)}"
     return f"{value}, grade {low}" if low == high else f"{value}, grade {low} to {high} ({reason.rstrip('.')})"

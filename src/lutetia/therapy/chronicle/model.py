@@ -20,10 +20,14 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """A laboratory result and its date; ``date`` has no time where only the day is known."""
+    """A laboratory result and its date; ``date`` has no time where only the day is known.
+
+    ``comparator`` is <, <=, > or >= where the laboratory says no more than that.
+    """
 
     date: date
     result: LabResult
+    comparator: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

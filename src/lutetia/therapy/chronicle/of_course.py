@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from lutetia.errors import InputError, LutetiaError, MissingDataError
 from lutetia.response.laboratory.catalogue import find_test
 from lutetia.response.laboratory.result import LabResult, in_unit
 from lutetia.response.renal.equations import Sex, creatinine_clearance_cockcroft1976
-from lutetia.therapy.chronicle.findings import Findings
+from lutetia.therapy.chronicle.findings import Findings, reversed_comparator
 from lutetia.therapy.chronicle.model import Chronicle, Given, Measured, Timed, check_chronicle
 from lutetia.therapy.course import Course, Event, Lab, Patient, net_administered_activity_bq
 from lutetia.therapy.facts import Fact, Facts, day, moment
@@ -18,6 +18,7 @@ from lutetia.therapy.items import in_reference_unit, item_of_words, rounded
 
 OTHER_TOXICITY: Final = "grade_other_non_haematological"
 DAYS_PER_YEAR: Final = 365.25
+A_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +45,8 @@ def view_of(
 
     A medication without an end is taken until ``as_of``; a diagnosis is a histology. Of a birth year the youngest age
     counts. Where no creatinine clearance was measured with a creatinine it is that of Cockcroft and Gault with the last
-    weight. A result below or above a bound counts as the bound. Each of these is told.
+    weight. A result that is only known as below or above a number
+    decides where all such values do. Each of these is told.
 
     Parameters
     ----------
@@ -67,10 +69,16 @@ def view_of(
     _diagnoses(seen, found)
     _medications(seen, day(as_of), found)
     _observations(seen, found)
-    _events(seen, found, ctcae_version)
+    _events(seen, day(as_of), found, ctcae_version)
     labs = tuple(_labs(seen, found))
     _clearances(labs, seen.patient, born, found)
-    given = [one for one in seen.administrations if since is None or day(one.start) >= since]
+    earlier = [one.cycle for one in seen.administrations if since is not None and day(one.start) < since]
+    if earlier:
+        found.told.append(
+            f"Given before the enrolment of {since}, and not counted as of the protocol: cycle "
+            f"{', '.join(map(str, earlier))}. Correct the enrolment's date if it is of the protocol."
+        )
+    given = [one for one in seen.administrations if one.cycle not in earlier]
     others = [one for one in given if nuclide is not None and one.nuclide != nuclide]
     found.told += [f"Cycle {one.cycle} of {one.agent} is not counted as a cycle of the protocol." for one in others]
     chronicle = Chronicle(
@@ -153,8 +161,8 @@ def _observations(course: Course, found: _Gathered) -> None:
             found.note(known[0], Fact(value=one.value, unit=one.unit, date=one.time))
 
 
-def _events(course: Course, found: _Gathered, version: str) -> None:
-    """The worst grade of each item from each day on which an event begins or ends."""
+def _events(course: Course, today: date, found: _Gathered, version: str) -> None:
+    """The worst grade of each item from each day on which an event begins or ends; one of a single day is over the next."""
     by_item: dict[str, list[Event]] = {}
     for event in course.events:
         known = item_of_words("event", event.term)
@@ -167,8 +175,8 @@ def _events(course: Course, found: _Gathered, version: str) -> None:
                 "grade is taken as it is."
             )
     for name, events in by_item.items():
-        changes = {one.start for one in events} | {one.end for one in events if one.end is not None}
-        for when in sorted(changes):
+        ends = {one.end if one.end > one.start else one.end + A_DAY for one in events if one.end is not None}
+        for when in sorted({one.start for one in events} | {end for end in ends if end <= today}):
             lasting = [one.grade for one in events if one.start <= when and (one.end is None or one.end > when)]
             begun = [one.grade for one in events if one.start == when]
             found.note(name, Fact(value=float(max((*lasting, *begun), default=0)), date=when))
@@ -183,8 +191,8 @@ def _labs(course: Course, found: _Gathered) -> Iterator[Measured]:
             continue
         if one.comparator:
             told = f"{one.test} of {one.time:%Y-%m-%d} is given as {one.comparator} {one.value:g} {one.unit}"
-            found.told.append(f"{told}; the number counts.")
-        yield Measured(date=one.time, result=_result(one))
+            found.told.append(f"{told}; a rule that this does not decide is not known.")
+        yield Measured(date=one.time, result=_result(one), comparator=one.comparator)
 
 
 def _result(lab: Lab) -> LabResult:
@@ -224,7 +232,10 @@ def _clearances(labs: Sequence[Measured], patient: Patient, born: date | None, f
         except LutetiaError as error:
             found.told.append(f"No creatinine clearance of {day(one.date)}: {error}")
             continue
-        found.note("creatinine_clearance", Fact(value=clearance, unit="mL/min", date=one.date))
+        found.note(
+            "creatinine_clearance",
+            Fact(value=clearance, unit="mL/min", date=one.date, comparator=reversed_comparator(one.comparator)),
+        )
     found.told.append("Creatinine clearance is computed by Cockcroft-Gault with the last weight noted.")
 
 

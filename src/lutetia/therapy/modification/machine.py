@@ -117,6 +117,7 @@ class _Machine:
         self.held: dict[str, date] = {}
         self.reduced_by: dict[str, Modification] = {}
         self.resumed_after: dict[str, int] = {}
+        self.released: dict[str, date] = {}
         self.reduced_given = False
         self.cleared: set[str] = set()
         self.undecided: dict[str, Undecided] = {}
@@ -164,7 +165,7 @@ class _Machine:
                 self.judge_release(rule, learnt.date)
 
     def judge_trigger(self, rule: Modification, when: date) -> None:
-        finding = find(rule.trigger, self.findings, when)
+        finding = self.find_trigger(rule, when)
         if finding.truth is None:
             self.leave_open(rule, when, finding, expected(rule.trigger))
             return
@@ -173,6 +174,13 @@ class _Machine:
             self.triggered(rule, when, finding)
         elif self.reduced_given and rule.id in self.reduced_by and self.state == "REDUCED":
             self.judge_return(rule, when)
+
+    def find_trigger(self, rule: Modification, when: date) -> Finding:
+        """Truth of a trigger; a value from before the day on which its hold ended is no recurrence beside a new one."""
+        finding, released = find(rule.trigger, self.findings, when), self.released.get(rule.id)
+        if not finding.truth or released is None:
+            return finding
+        return find(rule.trigger, self.findings, when, since=day(released) - timedelta(days=1))
 
     def leave_open(self, rule: Modification, when: date, finding: Finding, expect: str) -> None:
         if rule.action == "none" or self.state == "STOPPED":
@@ -216,7 +224,7 @@ class _Machine:
             return
         del self.held[rule.id]
         self.undecided.pop(rule.id, None)
-        self.resumed_after[rule.id] = len(self.given)
+        self.resumed_after[rule.id], self.released[rule.id] = len(self.given), when
         self.reduced_by[rule.id] = rule
         self.reduced_given, self.cleared = False, set()
         others = f", still held by {', '.join(self.held)}" if self.held else ""

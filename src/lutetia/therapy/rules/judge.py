@@ -7,7 +7,19 @@ from datetime import date, datetime, time, timedelta
 
 from lutetia.therapy.facts import Fact, Facts, birth_date, day, moment
 from lutetia.therapy.items import in_reference_unit, item, rounded
-from lutetia.therapy.rules.conditions import AllOf, AnyOf, Choice, Condition, Flag, Leaf, Not, Number, Since, Span
+from lutetia.therapy.rules.conditions import (
+    AllOf,
+    AnyOf,
+    Bound,
+    Choice,
+    Condition,
+    Flag,
+    Leaf,
+    Not,
+    Number,
+    Since,
+    Span,
+)
 
 Truth = bool | None
 """None is unknown."""
@@ -124,15 +136,34 @@ def _number(condition: Number, fact: Fact) -> Judgement:
         value = rounded(float(fact.value))
         ends = [None if end is None else rounded(end.value * limit) for end in (condition.lower, condition.upper)]
     low, high = ends
-    above = (
-        low is None or value > low or (value == low and condition.lower is not None and condition.lower.inclusive)
+    truth = all_of(
+        (
+            True
+            if low is None or condition.lower is None
+            else _above(value, fact.comparator, low, condition.lower),
+            True
+            if high is None or condition.upper is None
+            else _below(value, fact.comparator, high, condition.upper),
+        )
     )
-    under = (
-        high is None
-        or value < high
-        or (value == high and condition.upper is not None and condition.upper.inclusive)
-    )
-    return _certain(condition, fact, above and under)
+    if truth is None:
+        return _unknown(
+            condition, f"{condition.item} (of {day(fact.date)} only {_number_text(fact)} is known)", fact
+        )
+    return _certain(condition, fact, truth)
+
+
+def _above(value: float, comparator: str, end: float, bound: Bound) -> Truth:
+    """Whether a number, or all that a comparator leaves possible, is above a lower bound."""
+    reached = value > end or (value == end and (bound.inclusive or comparator == ">"))
+    if comparator in ("<", "<="):
+        return None if reached and not (comparator == "<" and value == end) else False
+    return True if reached else None if comparator else False
+
+
+def _below(value: float, comparator: str, end: float, bound: Bound) -> Truth:
+    """The same for an upper bound: numbers and comparators with their signs turned."""
+    return _above(-value, comparator.translate(str.maketrans("<>", "><")), -end, bound)
 
 
 def _age(known: Known) -> Fact:
@@ -202,13 +233,17 @@ def found_text(found: Sequence[tuple[str, Fact]]) -> str | None:
     return "; ".join(f"{item(name).label} {_value_text(fact, name)}" for name, fact in found) or None
 
 
+def _number_text(fact: Fact) -> str:
+    return f"{fact.comparator} {fact.value:g}".strip()
+
+
 def _value_text(fact: Fact, name: str) -> str:
     if item(name).kind == "event":
         return f"on {fact.date}" if fact.value is True else f"never before {fact.date}"
     if isinstance(fact.value, bool):
         text = "yes" if fact.value else "no"
     else:
-        text = f"{fact.value:g}" if isinstance(fact.value, int | float) else str(fact.value)
+        text = _number_text(fact) if isinstance(fact.value, int | float) else str(fact.value)
     limits = [
         f"{name} limit {limit:g}"
         for name, limit in (("lower", fact.lower_limit), ("upper", fact.upper_limit))
