@@ -62,7 +62,12 @@ class Eligibility:
 
 
 def evaluate(
-    protocol: Protocol, facts: Mapping[str, Sequence[Fact]], as_of: date, kind: Kind = "baseline"
+    protocol: Protocol,
+    facts: Mapping[str, Sequence[Fact]],
+    as_of: date,
+    kind: Kind = "baseline",
+    *,
+    since: date | None = None,
 ) -> Eligibility:
     """Compare what is known of a patient with the rules of a protocol.
 
@@ -75,6 +80,8 @@ def evaluate(
     facts : dated values by item
     as_of : day of the decision, or the planned day of the administration; with a time where hours of washout count
     kind : "baseline" before the first cycle, "retreatment" before a later one
+    since : day of the last administration: rules with a window look at what is later, for what was before says nothing
+        of its effect; None for no such day
 
     Raises
     ------
@@ -88,7 +95,7 @@ def evaluate(
     if kind not in ("baseline", "retreatment"):
         raise InputError(f"kind {kind!r}; expected baseline or retreatment.")
     check_facts(facts)
-    results = tuple(_result(rule, facts, as_of) for rule in rules_of(protocol, kind))
+    results = tuple(_result(rule, facts, as_of, since) for rule in rules_of(protocol, kind))
     # washout alone does not make anybody eligible
     stated = protocol.eligibility if kind == "baseline" else protocol.retreatment
     truth = all_of([*(_TRUTHS[result.state] for result in results), *(() if stated else (None,))])
@@ -122,8 +129,8 @@ def rules_of(protocol: Protocol, kind: Kind) -> tuple[Rule, ...]:
     return (protocol.eligibility if kind == "baseline" else protocol.retreatment) + washouts
 
 
-def _result(rule: Rule, facts: Mapping[str, Sequence[Fact]], as_of: date) -> RuleResult:
-    judgement = judge(rule.require, Known(facts=facts, as_of=as_of, window_days=rule.window_days))
+def _result(rule: Rule, facts: Mapping[str, Sequence[Fact]], as_of: date, since: date | None) -> RuleResult:
+    judgement = judge(rule.require, Known(facts=facts, as_of=as_of, window_days=rule.window_days, since=since))
     origin: Origin = rule.origin
     window = "" if rule.window_days is None else f", not older than {rule.window_days} d"
     return RuleResult(

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lutetia.app.cli.plan_inputs import Asked, Stored
 from lutetia.app.cli.plan_store import documents_of, latest
-from lutetia.app.cli.plan_text import NOTE, plan_document
+from lutetia.app.cli.plan_text import NOTE, plan_document, said
 from lutetia.errors import MissingDataError, OutOfRangeError
 from lutetia.therapy.activity.strategies import activity_text
-from lutetia.therapy.chronicle.of_course import facts_with_grades
-from lutetia.therapy.eligibility import Eligibility, evaluate
+from lutetia.therapy.eligibility import Eligibility
 from lutetia.therapy.facts import birth_date, day
 from lutetia.therapy.modification import CourseState, Step, modification_state
 from lutetia.therapy.protocols.model import Protocol
+from lutetia.therapy.rules.conditions import expected, items_of
+from lutetia.therapy.schedule import cycle_windows
 from lutetia.units import GBQ_PER_BQ
 
 if TYPE_CHECKING:
@@ -54,10 +55,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Gate:
-    """What forbids an activity whatever the doses are: an action, or empty, and sentences."""
+    """What forbids an activity whatever the doses are: an action, or empty, and sentences.
+
+    ``open`` where nothing is known to forbid it, and something that decides is missing.
+    """
 
     action: str = ""
     reasons: tuple[str, ...] = ()
+    open: bool = False
 
 
 def plan_answer(found: "AskedCourse", wanted: Wanted) -> Answer:
@@ -73,9 +78,9 @@ def plan_answer(found: "AskedCourse", wanted: Wanted) -> Answer:
         A prior of adults for somebody younger.
     """
     state = modification_state(found.protocol, found.chronicle, found.as_of)
-    judged = _eligibility(found)
+    judged = found.eligibility()
     gates = (_stopped(state, found.protocol), _cycles(state, found.protocol), _held(state, found.protocol),
-             _not_eligible(judged))  # fmt: skip
+             _not_eligible(judged), _not_known(judged))  # fmt: skip
     asked, told = _asked(found, wanted, state)
     plan, document = None, _nothing(asked)
     unknown: tuple[str, ...] = ()
@@ -85,8 +90,9 @@ def plan_answer(found: "AskedCourse", wanted: Wanted) -> Answer:
     except MissingDataError as error:
         unknown = (f"Unknown: {error}",)
     document |= _together(gates, plan, unknown, document)
-    document["reasons"] = [*_open(judged), *_reduced(state, found.protocol), *document["reasons"]]
-    warnings = (*found.warnings, *told, *document["warnings"], *state.warnings, *_open(judged))
+    when = _window(found, state)
+    document["reasons"] = [*when, *_unstated(judged), *_reduced(state, found.protocol), *document["reasons"]]
+    warnings = (*found.warnings, *told, *document["warnings"], *state.warnings, *_unstated(judged))
     assert asked.stored is not None
     numbers = [each["cycle"] for each in asked.stored.documents]
     return Answer(
@@ -100,12 +106,8 @@ def plan_answer(found: "AskedCourse", wanted: Wanted) -> Answer:
             "version": found.protocol.version,
             "cycle": max(numbers, default=0) + 1,
             "protocol_cycle": state.cycles_given + 1,
-            "modification": {
-                "state": state.state,
-                "held_by": list(state.held_by),
-                "stops_on": None if state.stops_on is None else state.stops_on.isoformat(),
-                "activity_GBq": None if state.activity_bq is None else state.activity_bq * GBQ_PER_BQ,
-            },
+            "protocol_cycles": _most(found.protocol),
+            "modification": _modification_document(state),
             "eligibility": _eligibility_document(judged),
             "sources": _sources(found.protocol, state, judged, document["limits"]),
             "warnings": list(dict.fromkeys(warnings)),
@@ -125,18 +127,29 @@ def _stopped(state: CourseState, protocol: Protocol) -> _Gate:
 
 
 def _cycles(state: CourseState, protocol: Protocol) -> _Gate:
-    rule = protocol.cycles
-    most = rule.at_most if rule.at_most is not None else rule.planned
+    rule, most = protocol.cycles, _most(protocol)
     if most is None or state.cycles_given < most:
         return _Gate()
-    said = f"By {protocol.id} all cycles are given: {state.cycles_given} of {most} ({rule.origin.source})."
-    return _Gate(action="stop", reasons=(said,))
+    given = f"By {protocol.id} all cycles are given: {state.cycles_given} of {most} ({rule.origin.source})."
+    return _Gate(action="stop", reasons=(given,))
+
+
+def _most(protocol: Protocol) -> int | None:
+    return protocol.cycles.at_most if protocol.cycles.at_most is not None else protocol.cycles.planned
 
 
 def _held(state: CourseState, protocol: Protocol) -> _Gate:
     reasons = [
         _said(next(step for step in reversed(state.steps) if step.rule == rule), protocol) for rule in state.held_by
     ]
+    ends = {rule.id: rule.withhold_until for rule in protocol.modifications}
+    for rule in state.held_by:
+        until = ends.get(rule)
+        if until is not None:
+            items = ", ".join(dict.fromkeys(items_of(until)))
+            reasons.append(
+                f"The hold by {rule} ends with: {expected(until)}, noted later than that (items: {items})."
+            )
     if state.stops_on is not None:
         assert protocol.delay is not None
         reasons.append(
@@ -165,21 +178,53 @@ def _not_eligible(judged: Eligibility) -> _Gate:
     return _Gate(action="hold" if reasons else "", reasons=reasons)
 
 
-def _open(judged: Eligibility) -> list[str]:
-    """The sentence on eligibility that is not known, or none."""
-    if judged.verdict != "unknown":
-        return []
-    cycle = "the first cycle" if judged.kind == "baseline" else "a later cycle"
+def _not_known(judged: Eligibility) -> _Gate:
+    """What decides and is missing holds: an unknown rule may be one that is not met."""
     missing = [
         f"{rule.id} ({', '.join(rule.missing)})" if rule.missing else rule.id
         for rule in judged.rules
         if rule.state == "unknown"
     ]
     if not missing:
-        return [f"Eligibility before {cycle} is unknown: {judged.protocol} states no rules for it but washout."]
+        return _Gate()
+    unknown = (
+        f"Unknown whether eligible before {_cycle(judged)} by {judged.protocol}; missing: {'; '.join(missing)}."
+    )
+    return _Gate(action="hold", reasons=(unknown,), open=True)
+
+
+def _unstated(judged: Eligibility) -> list[str]:
+    """That the protocol states no rules to be judged, or nothing."""
+    if judged.verdict != "unknown" or any(rule.state == "unknown" for rule in judged.rules):
+        return []
     return [
-        f"Eligibility before {cycle} is unknown by {judged.protocol}, for what is missing: {'; '.join(missing)}."
+        f"Eligibility before {_cycle(judged)} is unknown: {judged.protocol} states no rules for it but washout."
     ]
+
+
+def _cycle(judged: Eligibility) -> str:
+    return "the first cycle" if judged.kind == "baseline" else "a later cycle"
+
+
+def _window(found: "AskedCourse", state: CourseState) -> list[str]:
+    """Whether the day asked for lies before or after the window of the next cycle."""
+    protocol, today = found.protocol, day(found.as_of)
+    if state.state == "STOPPED" or protocol.interval is None:
+        return []
+    windows = cycle_windows(protocol, found.chronicle, found.as_of)
+    if not windows:
+        return []
+    window, source = windows[0], f"({protocol.id}, {windows[0].source})"
+    if window.earliest is not None and today < window.earliest:
+        return [f"Not before {window.earliest}: due on {window.due}, from {window.after} {source}."]
+    latest = window.latest
+    if latest is not None and today > latest:
+        longer = window.extended_from_last
+        extended = "" if longer is None else f", for toxicity until {longer}"
+        return [
+            f"The window of this cycle closed on {latest}{extended}: due on {window.due}, from {window.after} {source}."
+        ]
+    return []
 
 
 def _reduced(state: CourseState, protocol: Protocol) -> list[str]:
@@ -203,7 +248,9 @@ def _together(
     planned = "hold" if plan is None else plan.action
     action = max((planned, *(gate.action for gate in shut)), key=SEVERITY.index)
     reasons = [text for gate in shut for text in gate.reasons]
-    if not shut or planned in ("omit", "hold", "stop"):
+    if shut and all(gate.open for gate in shut) and plan is not None and plan.action in ("give", "reduce"):
+        reasons += [f"Were it met: {said(document)}"]
+    if all(gate.open for gate in shut) or planned in ("omit", "hold", "stop"):
         reasons += [*(() if plan is None else plan.reasons), *unknown]
     activity = {"hold": None, "omit": 0.0, "stop": 0.0}.get(action, document["activity_GBq"])
     return {"action": action, "activity_GBq": activity, "reasons": list(dict.fromkeys(reasons))}
@@ -285,10 +332,13 @@ def _nothing(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _eligibility(found: "AskedCourse") -> Eligibility:
-    later = bool(found.chronicle.until(found.as_of))
-    facts = facts_with_grades(found.findings)
-    return evaluate(found.protocol, facts, found.as_of, "retreatment" if later else "baseline")
+def _modification_document(state: CourseState) -> dict[str, Any]:
+    return {
+        "state": state.state,
+        "held_by": list(state.held_by),
+        "stops_on": None if state.stops_on is None else state.stops_on.isoformat(),
+        "activity_GBq": None if state.activity_bq is None else state.activity_bq * GBQ_PER_BQ,
+    }
 
 
 def _eligibility_document(judged: Eligibility) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def print_plan(document: dict[str, Any]) -> None:
 
     console = Console()
     console.print(
-        f"[bold]{said(document)}[/bold] Cycle {document['cycle']}, strategy {document['strategy']}{_by(document)}.",
+        f"[bold]{said(document)}[/bold] {cycle_text(document)}, strategy {document['strategy']}{_by(document)}.",
         highlight=False,
     )
     for reason in document["reasons"]:
@@ -154,6 +154,16 @@ def print_plan(document: dict[str, Any]) -> None:
     if document.get("recorded"):
         console.print(f"Recorded as {document['recorded']}.", highlight=False)
     console.print(f"[dim]{document['note']}[/dim]")
+
+
+def cycle_text(document: dict[str, Any]) -> str:
+    """The number of the next cycle: by the protocol, and in the course where that is another."""
+    own, most = document.get("protocol_cycle"), document.get("protocol_cycles")
+    if own is None:
+        return f"Cycle {document['cycle']}"
+    of = "" if most is None else f" of {most}"
+    record = "" if own == document["cycle"] else f" (cycle {document['cycle']} of the course)"
+    return f"Cycle {own}{of}{record}"
 
 
 def _by(document: dict[str, Any]) -> str:

@@ -44,9 +44,8 @@ def view_of(
     """Administrations, laboratory results and dated values by item of a course.
 
     A medication without an end is taken until ``as_of``; a diagnosis is a histology. Of a birth year the youngest age
-    counts. Where no creatinine clearance was measured with a creatinine it is that of Cockcroft and Gault with the last
-    weight. A result that is only known as below or above a number
-    decides where all such values do. Each of these is told.
+    counts, and for a clearance the oldest. Where no creatinine clearance was measured with a creatinine it is that of
+    Cockcroft and Gault with the last weight. A result below or above a bound is that range. Each of these is told.
 
     Parameters
     ----------
@@ -113,13 +112,16 @@ def _ordered(values: Sequence[Fact]) -> list[Fact]:
 
 
 def _birth(patient: Patient, found: _Gathered) -> date | None:
-    born = patient.birth_date
-    if born is None and patient.birth_year is not None:
-        born = date(patient.birth_year, 12, 31)
-        found.told.append("Only the birth year is known; the youngest age of that year counts.")
-    if born is not None:
-        found.note("birth_date", Fact(value=born, date=born))
-    return born
+    """Note the birth date, and return the one with which a clearance is computed: of a year the cautious ends."""
+    if patient.birth_year is None:
+        if patient.birth_date is not None:
+            found.note("birth_date", Fact(value=patient.birth_date, date=patient.birth_date))
+        return patient.birth_date
+    found.note("birth_date", Fact(value=date(patient.birth_year, 12, 31), date=date(patient.birth_year, 12, 31)))
+    found.told.append(
+        "Only the birth year is known; the youngest age of that year counts, and the oldest for creatinine clearance."
+    )
+    return date(patient.birth_year, 1, 1)
 
 
 def _diagnoses(course: Course, found: _Gathered) -> None:

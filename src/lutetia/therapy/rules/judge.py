@@ -51,11 +51,13 @@ class Known:
     facts : all that was ever noted
     as_of : day, or day and local time; what is dated later is not known yet
     window_days : how old numbers, flags and choices may be; None for any age. Events have no such age.
+    since : where there is a window, what is not later than this day is too old as well; None for no such day
     """
 
     facts: Facts
     as_of: date
     window_days: int | None = None
+    since: date | None = None
 
     def past(self, name: str) -> list[Fact]:
         """Facts of an item not after the day, latest last."""
@@ -103,8 +105,11 @@ def _valued(condition: Number | Flag | Choice, known: Known) -> Judgement:
         fact = past[-1]
         age_d = (day(known.as_of) - day(fact.date)).days
         if known.window_days is not None and age_d > known.window_days:
-            old = f"{condition.item} (the last, of {fact.date}, is older than {known.window_days} d)"
+            old = f"{condition.item} (the last, of {day(fact.date)}, is older than {known.window_days} d)"
             return _unknown(condition, old, fact)
+        if known.window_days is not None and known.since is not None and day(fact.date) <= day(known.since):
+            before = f"the last, of {day(fact.date)}, is not later than the cycle of {day(known.since)}"
+            return _unknown(condition, f"{condition.item} ({before})", fact)
     if isinstance(condition, Flag):
         return _certain(condition, fact, fact.value is condition.wanted)
     if isinstance(condition, Choice):
@@ -239,7 +244,7 @@ def _number_text(fact: Fact) -> str:
 
 def _value_text(fact: Fact, name: str) -> str:
     if item(name).kind == "event":
-        return f"on {fact.date}" if fact.value is True else f"never before {fact.date}"
+        return f"on {_when(fact.date)}" if fact.value is True else f"never before {_when(fact.date)}"
     if isinstance(fact.value, bool):
         text = "yes" if fact.value else "no"
     else:
@@ -249,4 +254,9 @@ def _value_text(fact: Fact, name: str) -> str:
         for name, limit in (("lower", fact.lower_limit), ("upper", fact.upper_limit))
         if limit is not None
     ]
-    return " ".join(part for part in (text, fact.unit, f"({', '.join([str(fact.date), *limits])})") if part)
+    return " ".join(part for part in (text, fact.unit, f"({', '.join([_when(fact.date), *limits])})") if part)
+
+
+def _when(when: date) -> str:
+    """A day, or a moment to the minute."""
+    return when.isoformat(" ", "minutes") if isinstance(when, datetime) else when.isoformat()

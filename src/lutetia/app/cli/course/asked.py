@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 from lutetia.app.cli.course.given import moment_of_text
 from lutetia.app.store.courses import CourseStore, StoredCourse
 from lutetia.app.store.place import Place
 from lutetia.errors import MissingDataError, ProtocolError
 from lutetia.therapy.chronicle import Chronicle, Findings, findings_of, view_of
+from lutetia.therapy.chronicle.of_course import facts_with_grades
 from lutetia.therapy.course import Course, Enrolment
+from lutetia.therapy.eligibility import Eligibility, evaluate
 from lutetia.therapy.facts import day
 from lutetia.therapy.protocols import read_protocol
 from lutetia.therapy.protocols.model import Protocol
@@ -49,6 +52,18 @@ class Asked(Loaded):
     protocol: Protocol
     chronicle: Chronicle
     findings: Findings
+
+    def eligibility(self, before: Literal["first", "later"] | None = None) -> Eligibility:
+        """Verdict before the first cycle or a later one, by what was given unless said."""
+        given = self.chronicle.until(self.as_of)
+        later = bool(given) if before is None else before == "later"
+        return evaluate(
+            self.protocol,
+            facts_with_grades(self.findings),
+            self.as_of,
+            "retreatment" if later else "baseline",
+            since=day(given[-1].date) if later and given else None,
+        )
 
 
 def loaded(place: str, pseudonym: str, *, as_of: str | None) -> Loaded:

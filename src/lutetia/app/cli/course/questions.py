@@ -53,15 +53,8 @@ def eligibility(
 def eligibility_answer(found: "Asked", before: Literal["first", "later"] | None = None) -> dict[str, Any]:
     """Document of ``course eligibility``."""
     from lutetia.app.cli.eligibility import eligibility_document
-    from lutetia.therapy.chronicle.of_course import facts_with_grades
-    from lutetia.therapy.eligibility import evaluate
 
-    later = bool(found.chronicle.administrations) if before is None else before == "later"
-    kind: Literal["baseline", "retreatment"] = "retreatment" if later else "baseline"
-    return with_course(
-        found,
-        eligibility_document(evaluate(found.protocol, facts_with_grades(found.findings), found.as_of, kind)),
-    )
+    return with_course(found, eligibility_document(found.eligibility(before)))
 
 
 def labs(
