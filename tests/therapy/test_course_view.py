@@ -293,3 +293,18 @@ def test_a_value_below_a_bound_is_not_the_bound(test, value, unit, comparator, h
     )  # fmt: skip
     found = modification_state(LABEL, view_of(course, TODAY).chronicle, TODAY)
     assert (found.held_by, tuple(one.rule for one in found.undecided)) == (held, undecided)
+
+
+@pytest.mark.parametrize(("grade", "state"), [(3, "HELD"), (2, "FULL"), (0, "FULL")])
+def test_a_grade_noted_by_a_person_is_not_undone_by_a_value_of_its_day(grade, state):
+    # haemoglobin 8.5 g/dL is grade 2 by value; a transfusion makes anaemia grade 3 (CTCAE v5), which a person notes
+    course = Course(
+        patient=PATIENT,
+        administrations=(given(),),
+        labs=(lab("Hb", 8.5, "g/dL", days=28, lower=12),),
+        events=(Event(term="Anemia", grade=grade, ctcae_version="5.0", start=date(2026, 3, 30)),),
+    )
+    chronicle = view_of(course, TODAY).chronicle
+    assert modification_state(LABEL, chronicle, TODAY).state == state
+    last = facts_with_grades(findings_of(chronicle, "5.0"))["grade_anaemia"][-1]
+    assert last.value == max(grade, 2)

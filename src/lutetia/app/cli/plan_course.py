@@ -77,7 +77,7 @@ def plan_answer(found: "AskedCourse", wanted: Wanted) -> Answer:
     OutOfRangeError
         A prior of adults for somebody younger.
     """
-    state = modification_state(found.protocol, found.chronicle, found.as_of)
+    state = modification_state(found.protocol, found.chronicle, found.as_of, findings=found.findings)
     judged = found.eligibility()
     gates = (_stopped(state, found.protocol), _cycles(state, found.protocol), _held(state, found.protocol),
              _not_eligible(judged), _not_known(judged))  # fmt: skip

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from uncertainties import UFloat
@@ -251,6 +252,7 @@ def is_sided(region: str) -> bool:
     return bool({"left", "right"} & set(region.lower().split()))
 
 
+@lru_cache(maxsize=1024)
 def organ_of(region: str) -> str:
     """Name of the table of limits for a region, the region's own where there is none."""
     from lutetia.response.parameters import dose_limits

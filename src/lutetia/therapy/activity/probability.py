@@ -96,11 +96,13 @@ def probability_exceeded(
 
 def _crossing(conditional: Callable[[Array], Array], edge: float) -> float:
     """Where the conditional probability passes one half; it may do so in a step, at which the integral is split."""
-    low, high = -_REACH, edge
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if conditional(np.array([middle]))[0] < 0.5 else (low, middle)
-    return high
+
+    def excess(x: float) -> float:
+        return float(conditional(np.array([x]))[0]) - 0.5
+
+    if excess(-_REACH) >= 0:
+        return -_REACH
+    return edge if excess(edge) <= 0 else float(brentq(excess, -_REACH, edge, xtol=1e-13))
 
 
 def _expected(conditional: Callable[[Array], Array], low: float, high: float) -> float:

@@ -77,7 +77,7 @@ def findings_of(course: Chronicle, ctcae_version: str) -> Findings:
 
     The rise of creatinine and the fall of creatinine clearance are relative to the last result up to the day of the
     first administration; without one they stay unknown. A grade noted by a person stands beside the computed one; at
-    the same time it comes first.
+    the same time it comes first, and one noted of a day without a time is the least of what is computed on that day.
 
     Parameters
     ----------
@@ -105,7 +105,21 @@ def findings_of(course: Chronicle, ctcae_version: str) -> Findings:
         facts[name] = [*_changes(facts.get(source, ()), start, sign), *facts.get(name, ())]
     known = {name: tuple(values) for name, values in facts.items() if values}
     grades, warnings = _grades(labs, start, ctcae_version)
-    return Findings(facts=known, grades=grades, warnings=tuple(dict.fromkeys(warnings)))
+    worst = {name: tuple(_with_noted(one, known.get(name, ())) for one in found) for name, found in grades.items()}
+    return Findings(facts=known, grades=worst, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _with_noted(computed: GradeRange, noted: Sequence[Fact]) -> GradeRange:
+    """A computed grade, not below one that a person noted of the same day without a time."""
+    same = [int(f.value) for f in noted if f.date == day(computed.date) and not isinstance(f.value, str | date)]
+    if not same or max(same) <= computed.at_least:
+        return computed
+    return replace(
+        computed,
+        at_least=max(same),
+        at_most=max(*same, computed.at_most),
+        text=f"{computed.text}; grade {max(same)} noted on that day",
+    )
 
 
 def _fact(lab: Measured) -> Fact:

@@ -19,7 +19,12 @@ from lutetia.units import MBQ_PER_BQ
 
 
 def modification_state(
-    protocol: Protocol, course: Chronicle, as_of: date, *, counted_from: CountedFrom | None = None
+    protocol: Protocol,
+    course: Chronicle,
+    as_of: date,
+    *,
+    counted_from: CountedFrom | None = None,
+    findings: Findings | None = None,
 ) -> CourseState:
     """State of a course on a day by the dose modifications of a protocol.
 
@@ -35,6 +40,7 @@ def modification_state(
     course : of one patient
     as_of : day, or day and time; what is later is left out
     counted_from : reading of the delay; the protocol's own when None
+    findings : of the course by the protocol's CTCAE (``findings_of``) where they are known already
 
     Raises
     ------
@@ -49,9 +55,9 @@ def modification_state(
         raise InputError(f"counted_from {reading!r}; expected {' or '.join(get_args(CountedFrom))}.")
     if reading == "due_date" and protocol.delay is not None and protocol.interval is None:
         raise ProtocolError(f"{protocol.id} has no interval, so that no delay counts from a due date.")
-    findings = findings_of(course, protocol.ctcae_version)
-    machine = _Machine(protocol, findings, reading)
-    for entry in _entries(protocol, course, findings, as_of):
+    known = findings_of(course, protocol.ctcae_version) if findings is None else findings
+    machine = _Machine(protocol, known, reading)
+    for entry in _entries(protocol, course, known, as_of):
         machine.take(entry)
     machine.wait_until(day(as_of))
     return machine.result(as_of)

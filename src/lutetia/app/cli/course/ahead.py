@@ -33,7 +33,7 @@ def to_come(stored: StoredCourse, as_of: date | None, today: date) -> tuple[list
         return [], []
     try:
         found = asked_of(Loaded(stored=stored, course=course, as_of=when, warnings=()), None)
-        state = modification_state(found.protocol, found.chronicle, when)
+        state = modification_state(found.protocol, found.chronicle, when, findings=found.findings)
         rows = list(_rows(found, state.state))
     except LutetiaError as error:
         # the records themselves are shown whatever the rules make of them

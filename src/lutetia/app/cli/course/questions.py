@@ -117,7 +117,9 @@ def modification_answer(
     from lutetia.app.cli.modification import modification_document
     from lutetia.therapy.modification import modification_state
 
-    state = modification_state(found.protocol, found.chronicle, found.as_of, counted_from=delay_from)
+    state = modification_state(
+        found.protocol, found.chronicle, found.as_of, counted_from=delay_from, findings=found.findings
+    )
     return with_course(found, modification_document(state))
 
 
