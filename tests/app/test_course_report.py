@@ -209,7 +209,7 @@ def test_the_plan_is_that_of_course_plan(places):
     assert held.plan["action"] == "hold"
     assert "Plan by organ dose: hold; the physician decides." in said(held)
     due = said(content(places, as_of="2026-07-10"))
-    assert "Plan by organ dose: give the reduced activity of 3.7 GBq." in due
+    assert "Were it met: Give a reduced activity, 3.7 GBq." in due
     assert "23 Gy absorbed dose | kidney left | 14.1 |" in due
 
 

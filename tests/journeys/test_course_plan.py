@@ -91,7 +91,7 @@ def measure(course):
 
 
 @pytest.fixture
-def fine(course, measure):
+def fine(course, measure, without_drugs):
     """All that the label asks for before a cycle on a day is met, but what is left out."""
 
     def note(day, *, without=()):
@@ -109,9 +109,19 @@ def fine(course, measure):
         ):
             if test not in without:
                 measure(test, value, unit, day, *limits)
+        if day == DAYS[1]:
+            without_drugs()
+
+    return note
+
+
+@pytest.fixture
+def without_drugs(course):
+    """Somatostatin analogues ended long ago."""
+
+    def note():
         for drug, end in (("long-acting SSA", "2025-10-01"), ("short-acting SSA", "2025-12-01")):
-            if day == DAYS[1]:
-                course("add", "medication", "name=drug", f"drug_class={drug}", "start=2025-01-01", f"end={end}")
+            course("add", "medication", "name=drug", f"drug_class={drug}", "start=2025-01-01", f"end={end}")
 
     return note
 
@@ -120,9 +130,10 @@ KIDNEYS = {1: (4.4, 5.0), 2: (4.6, 5.1), 3: (4.5, 5.2)}
 
 
 @pytest.fixture
-def three(follow, give, image):
+def three(follow, give, image, without_drugs):
     """Three cycles of the protocol that tailors the fourth, each with its doses."""
     follow("bordet-phase-3")
+    without_drugs()
     for cycle, (left, right) in KIDNEYS.items():
         give(cycle)
         image(cycle, {"kidney left": left, "kidney right": right, "red marrow": 0.3})
@@ -143,7 +154,7 @@ def test_fourth_cycle_from_the_store_is_that_of_the_files(three, course, lutetia
     assert found["given_GBq"] == pytest.approx(3 * 7.38)
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     assert found["eligibility"]["verdict"] == "unknown"
-    assert found["reasons"][0].startswith("Eligibility before a later cycle is unknown by bordet-phase-3")
+    assert found["reasons"][0].startswith("Eligibility before a later cycle is unknown: bordet-phase-3")
     assert any("4.6 and 7.4 GBq (Institut Jules Bordet" in text for text in found["reasons"])
     assert "kidney-23Gy, P-PRRT" in found["reasons"][-1]
     assert "Research use only" in found["note"]
@@ -207,8 +218,10 @@ def test_doses_of_another_agent_years_ago_count(follow, give, image, course):
     assert any("without weights of their radiation" in text for text in found["warnings"])
 
 
-def test_marrow_of_the_section_warns_and_never_decides(follow, give, image, course):
+def test_marrow_of_the_section_warns_and_never_decides(follow, give, image, fine, course):
     follow("us-label")
+    fine(DAYS[1])
+    fine("2026-04-26")
     methods = [
         {"method": "blood, as blood", "absorbed_dose_Gy": 2.5, "u_absorbed_dose_Gy": 0.5, "budget": {"blood": 0.2}},
         {"method": "whole body", "absorbed_dose_Gy": 0.1, "u_absorbed_dose_Gy": None, "budget": {}},
@@ -239,6 +252,7 @@ def test_toxicity_holds_then_reduces_then_ends(follow, give, fine, measure, cour
     reason = next(text for text in held["reasons"] if text.startswith("thrombocytopenia, 2026-02-10"))
     assert "platelets 40 10^9/L" in reason
     assert "prescribing information" in reason
+    fine("2026-03-01", without=("platelets",))
     measure("platelets", 160, "10^9/L", "2026-03-01", "lower_limit=150")
     reduced = course("plan", "--as-of", "2026-03-02")
     assert (reduced["action"], reduced["activity_GBq"]) == ("reduce", 3.7)
@@ -297,6 +311,12 @@ def test_eligible_first_cycle(follow, fine, course):
 
 def test_activity_by_the_weight_that_is_kept(follow, course):
     follow("ac225-dotatate")
+    for words in (
+        "name=tumour value=GEP-NET",
+        "name=lu177_status value=refractory",
+        "name=unresectable_or_metastatic value=yes",
+    ):
+        course("add", "observation", *words.split(), f"time={DAYS[1]}T07:00")
     found = course("plan", "--as-of", DAYS[1])
     assert (found["action"], found["activity_GBq"]) == ("hold", None)
     assert any("give the mass" in text for text in found["reasons"])
