@@ -309,6 +309,26 @@ def test_eligible_first_cycle(follow, fine, course):
     assert prior["predicted_Gy"] == pytest.approx(4.37 * (90 / 99) ** -0.55)
 
 
+def test_the_prior_is_of_adults_from_the_18th_birthday(lutetia, course):
+    # 6574 days are 17.9986 years of 365.25 d, and 18 birthdays all the same
+    lutetia("course", "new", "NET-018", "--sex", "female", "--born", "2008-05-02")
+    asked = (
+        "course",
+        "plan",
+        "NET-018",
+        "--protocol",
+        "us-label",
+        "--prior",
+        "sood2026",
+        "--clearance-mL-min",
+        "90",
+    )
+    code, document, _ = lutetia(*asked, "--as-of", "2026-05-01")
+    assert code == 8
+    assert "is not 18" in document["error"]["message"]
+    assert lutetia(*asked, "--as-of", "2026-05-02")[0] == 0
+
+
 def test_activity_by_the_weight_that_is_kept(follow, course):
     follow("ac225-dotatate")
     for words in (

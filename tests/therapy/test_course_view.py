@@ -1,5 +1,6 @@
 """What the rules see of a course that is kept record by record."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -308,3 +309,48 @@ def test_a_grade_noted_by_a_person_is_not_undone_by_a_value_of_its_day(grade, st
     assert modification_state(LABEL, chronicle, TODAY).state == state
     last = facts_with_grades(findings_of(chronicle, "5.0"))["grade_anaemia"][-1]
     assert last.value == max(grade, 2)
+
+
+def test_one_value_in_two_spellings_is_no_contradiction():
+    # a day and its first moment are one moment; two methods that agree are one value
+    course = Course(
+        patient=PATIENT,
+        observations=(
+            Observation(name="weight", time=date(2026, 3, 1), value=80, unit="kg"),
+            Observation(name="weight", time=datetime(2026, 3, 1), value=80, unit="kg"),
+            Observation(name="pregnant", time=datetime.combine(TODAY, datetime.min.time()), value=False),
+        ),
+        labs=(replace(lab("creatinine", 0.8, "mg/dL"), method="Jaffe"), lab("creatinine", 0.8, "mg/dL")),
+    )
+    assert len(findings_of(view_of(course, TODAY).chronicle, "5.0").facts["creatinine"]) == 1
+
+
+def test_two_methods_that_differ_are_refused_with_a_way_out():
+    course = Course(
+        patient=PATIENT, labs=(replace(lab("creatinine", 0.9, "mg/dL"), method="Jaffe"), lab("creatinine", 0.8, "mg/dL"))
+    )  # fmt: skip
+    with pytest.raises(
+        InputError, match=r"creatinine of 2026-03-02 08:00 has two values by different methods.*withdraw"
+    ):
+        view_of(course, TODAY)
+
+
+def test_what_no_rule_looks_at_and_a_later_weight_are_told():
+    bilirubin = Event(term="Blood bilirubin increased", grade=3, ctcae_version="5.0", start=date(2026, 3, 5))
+    course = Course(
+        patient=PATIENT,
+        events=(bilirubin,),
+        labs=(lab("creatinine", 0.8, "mg/dL"),),
+        observations=(Observation(name="weight", time=date(2026, 4, 1), value=80, unit="kg"),),
+    )
+    told = view_of(course, TODAY).warnings
+    assert told[0] == (
+        "No rule looks at an event of 2026-03-05, grade 3: Blood bilirubin increased; rules judge it by laboratory values "
+        "alone."
+    )
+    assert told[1] == "Creatinines before 2026-04-01, the first weight, are taken with that one."
+
+
+def test_a_day_before_birth_is_refused():
+    with pytest.raises(InputError, match="1950-01-01, is before birth"):
+        view_of(Course(patient=PATIENT), date(1950, 1, 1))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,11 @@ def check_facts(facts: Facts) -> None:
 
 def _contradiction(values: Sequence[Fact]) -> int | None:
     """Position of a fact that contradicts an earlier one of the same moment."""
-    seen: dict[datetime, Fact] = {}
+    seen: dict[date, Fact] = {}
     for i, fact in enumerate(values):
-        if seen.setdefault(moment(fact.date), fact) != fact:
+        # a day, and the first moment of it, are one moment
+        at_moment = replace(fact, date=moment(fact.date))
+        if seen.setdefault(at_moment.date, at_moment) != at_moment:
             return i
     return None
 

@@ -15,6 +15,7 @@ from lutetia.therapy.modification import CourseState, Step, modification_state
 from lutetia.therapy.protocols.model import Protocol
 from lutetia.therapy.rules.conditions import expected, items_of
 from lutetia.therapy.schedule import cycle_windows
+from lutetia.therapy.rules.judge import age_in_years
 from lutetia.units import GBQ_PER_BQ
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 SEVERITY: Final = ("give", "reduce", "omit", "hold", "stop")
 ADULT_YEARS: Final = 18
-DAYS_PER_YEAR: Final = 365.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,7 +292,7 @@ def _clearance(found: "AskedCourse", wanted: Wanted) -> float | None:
     if not wanted.prior:
         return None
     born = birth_date(found.findings.facts)
-    if born is not None and (day(found.as_of) - born).days / DAYS_PER_YEAR < ADULT_YEARS:
+    if born is not None and age_in_years(born, day(found.as_of)) < ADULT_YEARS:
         raise OutOfRangeError(
             f"--prior sood2026 is of adults; the patient is not {ADULT_YEARS} on {day(found.as_of)}."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from lutetia.errors import InputError, LutetiaError, MissingDataError
@@ -12,6 +12,7 @@ from lutetia.response.renal.equations import Sex, creatinine_clearance_cockcroft
 from lutetia.therapy.chronicle.findings import Findings, reversed_comparator
 from lutetia.therapy.chronicle.model import Chronicle, Given, Measured, Timed, check_chronicle
 from lutetia.therapy.course import Course, Event, Lab, Patient, net_administered_activity_bq
+from lutetia.therapy.course.findings import test_key
 from lutetia.therapy.facts import Fact, Facts, day, moment
 from lutetia.therapy.imaging_scores import krenning_score
 from lutetia.therapy.items import in_reference_unit, item_of_words, rounded
@@ -63,6 +64,8 @@ def view_of(
     seen = course.as_of(as_of)
     found = _Gathered()
     born = _birth(seen.patient, found)
+    if born is not None and day(as_of) < (seen.patient.born or born):
+        raise InputError(f"The day that is asked for, {day(as_of)}, is before birth.")
     if seen.patient.sex == "male":
         found.note("pregnant", Fact(value=False, date=day(as_of)))
     _diagnoses(seen, found)
@@ -169,7 +172,10 @@ def _events(course: Course, today: date, found: _Gathered, version: str) -> None
     for event in course.events:
         known = item_of_words("event", event.term)
         name = OTHER_TOXICITY if known is None else known[0]
-        if name:
+        if not name:
+            told = f"No rule looks at an event of {event.start}, grade {event.grade}: {event.term}"
+            found.told.append(f"{told}; rules judge it by laboratory values alone.")
+        else:
             by_item.setdefault(name, []).append(event)
         if version and event.ctcae_version != version:
             found.told.append(
@@ -185,11 +191,20 @@ def _events(course: Course, today: date, found: _Gathered, version: str) -> None
 
 
 def _labs(course: Course, found: _Gathered) -> Iterator[Measured]:
+    seen: dict[tuple[str, datetime], Lab] = {}
     for one in course.labs:
         try:
             find_test(one.test)
         except MissingDataError:
             found.told.append(f"No rule knows the laboratory test of {one.time:%Y-%m-%d %H:%M}: {one.test}.")
+            continue
+        other = seen.setdefault((test_key(one.test), one.time), one)
+        if (_result(other), other.comparator) != (_result(one), one.comparator):
+            raise InputError(
+                f"lab.value: {test_key(one.test)} of {one.time:%Y-%m-%d %H:%M} has two values by different methods, and "
+                "rules take one; withdraw the other, or correct its time."
+            )
+        if other is not one:
             continue
         if one.comparator:
             told = f"{one.test} of {one.time:%Y-%m-%d} is given as {one.comparator} {one.value:g} {one.unit}"
@@ -227,6 +242,8 @@ def _clearances(labs: Sequence[Measured], patient: Patient, born: date | None, f
     if lacking or born is None:
         found.told.append(f"No creatinine clearance is computed without {', '.join(lacking)}.")
         return
+    if any(day(weights[0].date) > day(one.date) for one in creatinines):
+        found.told.append(f"Creatinines before {day(weights[0].date)}, the first weight, are taken with that one.")
     for one in creatinines:
         weight = _last_weight(weights, one.date)
         try:

@@ -174,8 +174,12 @@ def _below(value: float, comparator: str, end: float, bound: Bound) -> Truth:
 def _age(known: Known) -> Fact:
     born, today = birth_date(known.facts), day(known.as_of)
     assert born is not None
-    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-    return Fact(value=years, date=today, unit="years")
+    return Fact(value=age_in_years(born, today), date=today, unit="years")
+
+
+def age_in_years(born: date, today: date) -> int:
+    """Birthdays that a person had."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 def _since(condition: Since, known: Known) -> Judgement:
