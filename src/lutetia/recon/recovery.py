@@ -178,9 +178,11 @@ def counting_uncertainty(
         if not seen:
             continue
         channels, extra, weights = (halved if coarse else _as_they_are)(bed, seen)
+        finer = bed.volume.grid.spacing_mm[0] / channels[0].parts[0].system.grid.spacing_mm[0]
         found = propagated_noise(
-            channels, weights, iterations=bed.log.iterations, subsets=bed.log.subsets, scatter_variance=extra
-        )
+            channels, weights, iterations=bed.log.iterations, subsets=bed.log.subsets, scatter_variance=extra,
+            scatter_smoothing_pixels=[peak.scatter.smoothing_fwhm_pixels * finer for peak in bed.peaks],
+        )  # fmt: skip
         for k, name in enumerate(found.regions):
             variance[name] += float(found.by_counts[k] + found.by_scatter[k])
             sums[name] += float(found.sums[k])
