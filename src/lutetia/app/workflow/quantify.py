@@ -251,7 +251,7 @@ def _scatter_method(
     if all(r.lower is not None for r in roles):
         both = all(r.upper is not None for r in roles)
         told = () if both else ("No upper scatter window: scatter was estimated from the lower one alone.",)
-        why = (f"Scatter was taken from the windows beside the peak, as they hold {hard} too.",) if hard else ()
+        why = (f"Scatter was taken from the windows beside the peak, as they hold {hard}.",) if hard else ()
         return ("tew" if both else "dew"), why + told
     if has_ct:
         return "model", (
@@ -268,7 +268,7 @@ def _hard_in_words(imaged: Sequence[tuple[str, float]]) -> str:
     if not first:
         return ""
     named = " and ".join(f"{line.energy_mev * 1e3:.0f} keV of {line.member}" for line in first)
-    return f"photons of {named}, which come through the collimator,"
+    return f"photons of {named} that come through the collimator"
 
 
 def calibrated(case: Case, nuclide: Nuclide, loaded: Sequence[LoadedScan]) -> Case:
