@@ -241,6 +241,7 @@ class Quantified:
             iterations=settings.iterations,
             subsets=settings.subsets,
             scatter_variance=[w.scatter.variance for w in windows],
+            scatter_smoothing_pixels=[w.scatter.smoothing_fwhm_pixels for w in windows],
         ).relative_uncertainty()
 
     def scatter_to_primary(self) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from lutetia.errors import InputError
 from lutetia.recon.camera import Camera
@@ -9,6 +10,7 @@ from lutetia.recon.channels import Channel, Part
 from lutetia.recon.noise import Replicates, bootstrap, counting_replicates, propagated_noise
 from lutetia.recon.osem import expectation_maximisation
 from lutetia.recon.projector import spect_system
+from lutetia.recon.scatter import triple_energy_window
 
 from .conftest import cylinder_mu, make_orbit, positions_mm
 
@@ -139,3 +141,44 @@ def test_progress_is_told_and_nonsense_refused(seen):
         propagated_noise([channel], {}, iterations=1, subsets=1)
     with pytest.raises(InputError, match="of image 1; the windows see 1 images"):
         propagated_noise([channel], regions, iterations=1, subsets=1, image=1)
+
+
+def test_smoothed_windows_add_what_their_draws_show():
+    # a cylinder with a hot sphere; scatter half of the peak's counts, from a narrow window on either side
+    orbit = make_orbit(np.arange(16) * 22.5, n=24, rows=16, pixel_mm=(9.6, 9.6), radius_mm=150.0)
+    grid = orbit.grid()
+    x, y, z = positions_mm(grid)
+    body = np.broadcast_to(x**2 + y**2 < 90.0**2, grid.shape).astype(np.float32)
+    hot = ((x - 30.0) ** 2 + y**2 + z**2 < 26.0**2).astype(np.float32)
+    camera = Camera(name="test", intrinsic_fwhm_mm=3.8, intercept_mm=4.0, slope=0.07)
+    mu = cylinder_mu(grid, orbit, 90.0, 0.12)
+    system = spect_system(orbit=orbit, camera=camera, attenuation=mu)
+    primary = system.forward(body + 6 * hot)
+    primary *= 60_000 / primary.sum()
+    scattered = gaussian_filter(primary, (0, 3, 3))
+    scattered *= 0.5 * primary.sum() / scattered.sum()
+    beside = 0.1 * scattered  # a tenth of the peak's width
+    rng, found, stated = np.random.default_rng(12), [], {"smoothed": [], "not told": []}
+    regions = {"hot": hot, "body": body}
+    for number in range(100):
+        lower, upper, peak = (rng.poisson(m).astype(np.float32) for m in (beside, beside, primary + scattered))
+        estimate = triple_energy_window(
+            lower=lower, upper=upper, lower_width_mev=0.1, upper_width_mev=0.1, peak_width_mev=1.0
+        )
+        channel = Channel(counts=peak, additive=estimate.counts, parts=(Part(system=system),))
+        image = expectation_maximisation([channel], iterations=4, subsets=4).image
+        found.append([float(np.vdot(share, image)) for share in regions.values()])
+        if number % 25:
+            continue
+        given = dict(iterations=4, subsets=4, scatter_variance=[estimate.variance])
+        width = [estimate.smoothing_fwhm_pixels]
+        for name, more in (("smoothed", {"scatter_smoothing_pixels": width}), ("not told", {})):
+            noise = propagated_noise([channel], regions, **given, **more)
+            stated[name].append(np.sqrt(noise.by_counts + noise.by_scatter) / noise.sums)
+    spread = np.std(found, axis=0, ddof=1) / np.mean(found, axis=0)
+    ratio = {name: np.mean(u, axis=0) / spread for name, u in stated.items()}
+    # law: first order; a spread of 100 draws is known to 7 %, three of them. Measured with 250: 0.99 and 0.98
+    assert ratio["smoothed"] == pytest.approx(1.0, abs=0.21)
+    # of a small region the derivative swings within the smoothing's width: 1.23 of 250 draws; of the whole it does not
+    assert ratio["not told"][0] > 1.15 * ratio["smoothed"][0]
+    assert ratio["not told"][1] == pytest.approx(ratio["smoothed"][1], rel=0.06)

@@ -146,7 +146,7 @@ def _cosines(energy, n, x, cumulative):
 
 @pytest.mark.parametrize("energy_mev", [0.06, 0.2084])
 def test_coherent_angles_follow_the_form_factor(energy_mev):
-    form = scatter_model._tables((PEAK,), 0.098, PEAK_MEV).form
+    form = scatter_model._tables((PEAK,), CAMERA, (Emission(energy_mev=PEAK_MEV),), PEAK_MEV).form
     found = _cosines(energy_mev, 20_000, form[0], form[2])
     cosine = photon_cylinder.COSINE
     grown = integrate.cumulative_trapezoid(photon_cylinder.coherent(energy_mev, cosine), -cosine, initial=0)

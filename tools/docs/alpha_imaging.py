@@ -108,6 +108,7 @@ def fitted(case: dict, counts: np.ndarray, method, *, uncertain: bool = True) ->
     noise = propagated_noise(
         channels, wanted, iterations=settings.iterations, subsets=settings.subsets,
         scatter_variance=[peak.scatter.variance for peak in bed.peaks],
+        scatter_smoothing_pixels=[peak.scatter.smoothing_fwhm_pixels for peak in bed.peaks],
     )  # fmt: skip
     found = counting_intervals(noise, channels)
     unit = {n: sums[n] / found[n].value for n in REGIONS}

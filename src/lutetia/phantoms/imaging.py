@@ -84,15 +84,9 @@ class ImagingSettings:
         ]
         of = [self.windows[classify_windows(self.windows, peak.energy_mev).peak] for peak in found]
         return tuple(
-            replace(peak, weight=expected_weight(window, peak, of[0], found[0]) * _beside(found[0]) / _beside(peak))
+            replace(peak, weight=expected_weight(window, peak, of[0], found[0]))
             for peak, window in zip(found, of, strict=True)
         )
-
-
-def _beside(peak: Peak) -> float:
-    """Share of the photons that came through one hole; the expected weight knows only those."""
-    tail = None if peak.camera is None else peak.camera.tail
-    return 1.0 if tail is None else 1.0 - tail.share
 
 
 @cache

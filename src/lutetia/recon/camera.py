@@ -51,6 +51,7 @@ class Camera:
     intercept_mm, slope : of the collimator's full width at half maximum over distance. [mm, 1]
     energy_fwhm_at_140_kev : relative energy resolution at 140 keV
     tail : photons through the septa, None where they are not modelled
+    collimator : its geometry, from which follows what it lets through at other energies; None where it is not known
     warnings : assumptions made when it was built
     """
 
@@ -60,6 +61,7 @@ class Camera:
     slope: float
     energy_fwhm_at_140_kev: float = TYPICAL_ENERGY_FWHM
     tail: SeptalTail | None = None
+    collimator: Collimator | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -112,6 +114,7 @@ def camera_from_collimator(
         intrinsic_fwhm_mm=intrinsic_fwhm_mm,
         intercept_mm=collimator.hole_diameter_mm,
         slope=collimator.hole_diameter_mm / effective_mm,
+        collimator=collimator,
         warnings=_unverified(collimator) + usable_energy(collimator, photopeak_mev),
     )
 

@@ -28,6 +28,7 @@ USABLE_PENETRATION_SHARE: Final = 0.2
 """Share of photons that crossed lead above which a warning is given."""
 
 _NEGLIGIBLE_TAIL: Final = 1e-3
+_PASSAGE_ENERGIES: Final = 64
 _TAIL_DISTANCES_MM: Final = (50.0, 100.0, 150.0, 200.0, 250.0, 300.0)
 _CORE_RINGS, _TAIL_RINGS, _RAYS_PER_RING = 40, 60, 2048
 _HALF_NORMALS: Final = np.arange(3) * np.pi / 3.0
@@ -292,6 +293,46 @@ def septal_tail(collimator: Collimator, photon_energy_mev: float) -> SeptalTail 
         return None
     slope, intercept = np.polyfit(_TAIL_DISTANCES_MM, [part.septal_sigma_mm for part in seen], 1)
     return SeptalTail(share=share, intercept_mm=float(intercept), slope=float(slope))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Passage:
+    """What a collimator does to photons of any energy.
+
+    Attributes
+    ----------
+    energy_mev : (n,), ends of the table of lead included. [MeV]
+    transmitted : (n,) photons that reach its back within the field, holes, edges and septa together, per emitted one
+    tail : (n, 3) share of them in the septal tail, and intercept [mm] and slope of its standard deviation
+    """
+
+    energy_mev: NDArray[np.float64]
+    transmitted: NDArray[np.float64]
+    tail: NDArray[np.float64]
+
+    def transmitted_at(self, energy_mev: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """At other energies, log-log; beyond the table of lead (0.05 to 1 MeV) the value at its end."""
+        return np.exp(np.interp(np.log(energy_mev), np.log(self.energy_mev), np.log(self.transmitted)))
+
+    def tail_at(self, energy_mev: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share, intercept and slope (3, n) at other energies."""
+        return np.stack([np.interp(np.log(energy_mev), np.log(self.energy_mev), row) for row in self.tail.T])
+
+
+@cache
+def passage(collimator: Collimator) -> Passage:
+    """Transmission (:func:`transmission`) and septal tail (:func:`septal_tail`) over the energies of the lead table."""
+    ends = _lead_table()[0]
+    energies = np.geomspace(ends[0], ends[-1], _PASSAGE_ENERGIES).clip(ends[0], ends[-1])
+    through = [transmission(collimator, float(e)) for e in energies]
+    tails = [septal_tail(collimator, float(e)) for e in energies]
+    seen = next((t for t in tails if t is not None), SeptalTail(share=0.0, intercept_mm=1.0, slope=0.0))
+    rows = [(t.share, t.intercept_mm, t.slope) if t else (0.0, seen.intercept_mm, seen.slope) for t in tails]
+    return Passage(
+        energy_mev=energies,
+        transmitted=np.array([one.geometric + one.edge + one.septal for one in through]),
+        tail=np.array(rows),
+    )
 
 
 def usable_energy(collimator: Collimator, photon_energy_mev: float) -> tuple[str, ...]:

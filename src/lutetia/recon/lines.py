@@ -1,12 +1,15 @@
 """Photon lines of a nuclide as a gamma camera meets them: which has a window, which scatter into it."""
 
+import csv
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from lutetia.errors import MissingDataError
 from lutetia.images.acquisition import EnergyWindow
 from lutetia.physics.nuclides import PhotonLine, detectable_photopeaks
-from lutetia.recon.chain_lines import chain_lines, equilibrium_activities
+from lutetia.recon.chain_lines import ChainLine, chain_lines, equilibrium_activities
 from lutetia.recon.scatter import describe
 from lutetia.recon.scatter_model import HIGHEST_MEV, LOWEST_MEV, Emission
 from lutetia.units import KEV_PER_MEV
@@ -90,3 +93,27 @@ def emissions_of(
         Emission(energy_mev=photopeak_mev if line is own else line[0], relative_yield=line[1] / own[1])
         for line in kept
     )
+
+
+def hard_lines(nuclide_name: str, photopeak_mev: float) -> tuple[ChainLine, ...]:
+    """Lines of a nuclide and its daughters in equilibrium that come through any collimator, by decreasing yield.
+
+    Those of at least so much energy, and so many per photon of the photopeak, as data/hard_photons says: they are counted
+    all over the detector, in the image of no hole, and scatter by transport through the body does not know them.
+    """
+    least = _hard_limits()
+    lines = chain_lines(nuclide_name)
+    near = SAME_LINE * photopeak_mev
+    own = sum(x.yield_per_parent_decay for x in lines if abs(x.energy_mev - photopeak_mev) <= near)
+    return tuple(
+        line
+        for line in lines
+        if line.energy_mev * KEV_PER_MEV >= least["lowest_energy"]
+        and line.yield_per_parent_decay >= least["least_photons"] * own
+    )
+
+
+@cache
+def _hard_limits() -> Mapping[str, float]:
+    table = files("lutetia.recon").joinpath("data/hard_photons/thresholds.csv").read_text("utf-8")
+    return {row["quantity"]: float(row["value"]) for row in csv.DictReader(table.splitlines())}

@@ -136,10 +136,14 @@ def counting_intervals(
 
     Their skewness is not known and taken as that of the counts.
     """
-    measured = np.stack([channel.counts for channel in channels])
-    found = {}
+    third, found = third_moments(noise, channels), {}
     for k, name in enumerate(noise.regions):
-        third = float(np.sum(noise.sensitivity[name].astype(np.float64) ** 3 * measured))
         variance = float(noise.by_counts[k] + noise.by_scatter[k])
-        found[name] = counting_interval(float(noise.sums[k]), variance, third, coverage=coverage, region=name)
+        found[name] = counting_interval(float(noise.sums[k]), variance, third[name], coverage=coverage, region=name)
     return found
+
+
+def third_moments(noise: PropagatedNoise, channels: Sequence[Channel]) -> dict[str, float]:
+    r""":math:`\sum_b w_b^3 y_b` of all regions, by the counts."""
+    measured = np.stack([channel.counts for channel in channels])
+    return {n: float(np.sum(noise.sensitivity[n].astype(np.float64) ** 3 * measured)) for n in noise.regions}

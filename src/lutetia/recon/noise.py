@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lutetia.errors import InputError
 from lutetia.recon.channels import Channel, Progress, Subset, prepared, ratio, start_images, system_of_each
 from lutetia.recon.osem import expectation_maximisation
+from lutetia.recon.scatter import smoothed
 
 Shares = Mapping[str, NDArray[np.floating]]
 """Region to share of each voxel, (z, y, x)."""
@@ -113,6 +114,7 @@ def propagated_noise(
     iterations: int,
     subsets: int,
     scatter_variance: Sequence[NDArray[np.floating]] | None = None,
+    scatter_smoothing_pixels: Sequence[float] | None = None,
     image: int = 0,
     progress: Progress | None = None,
 ) -> PropagatedNoise:
@@ -123,12 +125,15 @@ def propagated_noise(
     :math:`n g A'(y/\hat y) - A'\left(y A(x n g)/\hat y^2\right)`. Followed back through all steps from g = the region,
     it gives the derivative of the region's sum by every count, so that :math:`u^2=\sum_b (\partial a/\partial y_b)^2 y_b`:
     what replicates show, to first order, for the price of about one reconstruction per region, at any iteration.
+    Scatter S = G s, smoothed from independent s of variance v, adds :math:`\sum_b (G'\,\partial a/\partial S)_b^2\,v_b`:
+    the derivative swings from pixel to pixel, which an error that is smooth does not follow.
 
     Parameters
     ----------
     channels, iterations, subsets : as reconstructed (scatter estimates held)
     regions : shares on the image's grid
-    scatter_variance : for each channel (views, rows, columns), of the estimate as summed (see ScatterEstimate)
+    scatter_variance : for each channel (views, rows, columns), of the estimate before smoothing (see ScatterEstimate)
+    scatter_smoothing_pixels : for each channel the FWHM by which its estimate was smoothed; by default none was
     image : which of the images
 
     References
@@ -163,7 +168,8 @@ def propagated_noise(
     by_counts = np.array([_sum_of_squares(f.to_counts, measured) for f in followed])
     by_scatter = np.zeros(len(names))
     if scatter_variance is not None:
-        by_scatter = np.array([_sum_of_squares(f.to_scatter, np.stack(list(scatter_variance))) for f in followed])
+        widths = [0.0] * len(channels) if scatter_smoothing_pixels is None else list(scatter_smoothing_pixels)
+        by_scatter = np.array([_by_scatter(f.to_scatter, scatter_variance, widths) for f in followed])
     sensitivity = {name: f.to_counts for name, f in zip(names, followed, strict=True)}
     return PropagatedNoise(
         regions=names, sums=sums, by_counts=by_counts, by_scatter=by_scatter, sensitivity=sensitivity
@@ -192,6 +198,13 @@ class _Followed:
     weights: list[NDArray[np.float32]]
     to_counts: NDArray[np.float32]
     to_scatter: NDArray[np.float32]
+
+
+def _by_scatter(
+    derivative: NDArray[np.float32], variance: Sequence[NDArray[np.floating]], fwhm_pixels: Sequence[float]
+) -> float:
+    channels = zip(derivative, variance, fwhm_pixels, strict=True)
+    return sum(_sum_of_squares(smoothed(d, width), v) for d, v, width in channels)
 
 
 def _sum_of_squares(derivative: NDArray[np.float32], variance: NDArray[np.floating]) -> float:

@@ -13,6 +13,7 @@ from lutetia.images.resample import average_onto
 from lutetia.images.volume import Volume
 from lutetia.recon.bed import BedReconstruction, ReconSettings, run
 from lutetia.recon.channels import Channel, Part, Progress
+from lutetia.recon.low_counts import third_moments
 from lutetia.recon.noise import propagated_noise
 from lutetia.recon.projector import Projector, spect_system
 from lutetia.recon.reconstruct import Reconstruction, join_beds, usable_slices
@@ -144,6 +145,20 @@ def _held(settings: ReconSettings, bed: BedReconstruction) -> ReconSettings:
     return replace(settings, scatter="none", until_change=None, iterations=bed.log.iterations)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CountingMoments:
+    """A region's sum of the image (any unit) with variance and third central moment by counting."""
+
+    value: float
+    variance: float
+    third_moment: float
+
+    @property
+    def relative(self) -> float:
+        """Relative standard uncertainty; infinite where the region has no activity."""
+        return float(np.sqrt(self.variance)) / self.value if self.value > 0 else np.inf
+
+
 def counting_uncertainty(
     reconstruction: Reconstruction,
     occupancy: Occupancy,
@@ -153,40 +168,91 @@ def counting_uncertainty(
 ) -> dict[str, float]:
     """Relative standard uncertainty of each region's activity by counting statistics, of the image as reconstructed.
 
-    Propagated through every step of every bed (:func:`lutetia.recon.noise.propagated_noise`), the scatter estimate's
-    variance included; a correction for partial volume keeps the relative uncertainty. ``coarse`` does it on voxels twice
-    as large, which takes an eighth of the time. For penalised likelihood the Fisher bound of :func:`count_uncertainty`
-    stands in.
+    See :func:`counting_moments`; a correction for partial volume keeps the relative uncertainty.
 
     Returns
     -------
     region -> relative standard uncertainty; infinite where a region has no activity
     """
+    found = counting_moments(reconstruction, occupancy, coarse=coarse, progress=progress)
+    return {name: moments.relative for name, moments in found.items()}
+
+
+def counting_moments(
+    reconstruction: Reconstruction,
+    occupancy: Occupancy,
+    *,
+    coarse: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, CountingMoments]:
+    """Sum of the image over each region with its first moments by counting statistics.
+
+    Propagated through every step of every bed (:func:`lutetia.recon.noise.propagated_noise`), the scatter estimate's
+    variance included (not its skewness). ``coarse`` does it on voxels twice as large, which takes an eighth of the time.
+    For penalised likelihood the Fisher bound of :func:`count_uncertainty` stands in, skewed as equal counts.
+    """
     settings = reconstruction.settings
     if settings.algorithm == "bsrem":
-        return count_uncertainty(reconstruction, occupancy, region_means(reconstruction.volume.values, occupancy))
+        return _fisher_moments(reconstruction, occupancy)
     whole = reconstruction.volume.grid
     shares = [np.ones(whole.size[2])]
     if len(reconstruction.beds) > 1:
         beds = reconstruction.beds
         shares = bed_shares([bed.volume.grid for bed in beds], [usable_slices(bed) for bed in beds], whole)
-    variance, sums = dict.fromkeys(occupancy, 0.0), dict.fromkeys(occupancy, 0.0)
+    totals = {name: np.zeros(3) for name in occupancy}
     for number, (bed, share) in enumerate(zip(reconstruction.beds, shares, strict=True)):
         factor = np.float32(bed.decay_factor) * share[:, None, None].astype(np.float32)
         placed = {n: place_onto(o * factor, whole, bed.volume.grid) for n, o in occupancy.items()}
         seen = {name: w for name, w in placed.items() if w.any()}
         if not seen:
             continue
-        channels, extra, weights = (halved if coarse else _as_they_are)(bed, seen)
-        found = propagated_noise(
-            channels, weights, iterations=bed.log.iterations, subsets=bed.log.subsets, scatter_variance=extra
-        )
-        for k, name in enumerate(found.regions):
-            variance[name] += float(found.by_counts[k] + found.by_scatter[k])
-            sums[name] += float(found.sums[k])
+        for name, moments in _bed_moments(bed, seen, coarse=coarse).items():
+            totals[name] += moments
         if progress is not None:
             progress("Counting uncertainty", (number + 1) / len(shares))
-    return {n: float(np.sqrt(variance[n])) / sums[n] if sums[n] > 0 else np.inf for n in occupancy}
+    return {
+        n: CountingMoments(value=float(m[0]), variance=float(m[1]), third_moment=float(m[2]))
+        for n, m in totals.items()
+    }
+
+
+def _bed_moments(bed: BedReconstruction, seen: Occupancy, *, coarse: bool) -> dict[str, NDArray[np.float64]]:
+    """Sum, variance and third moment of each region in one bed."""
+    channels, extra, weights = (halved if coarse else _as_they_are)(bed, seen)
+    finer = bed.volume.grid.spacing_mm[0] / channels[0].parts[0].system.grid.spacing_mm[0]
+    found = propagated_noise(
+        channels, weights, iterations=bed.log.iterations, subsets=bed.log.subsets, scatter_variance=extra,
+        scatter_smoothing_pixels=[peak.scatter.smoothing_fwhm_pixels * finer for peak in bed.peaks],
+    )  # fmt: skip
+    third = third_moments(found, channels)
+    variance = found.by_counts + found.by_scatter
+    return {name: np.array([found.sums[k], variance[k], third[name]]) for k, name in enumerate(found.regions)}
+
+
+def _fisher_moments(reconstruction: Reconstruction, occupancy: Occupancy) -> dict[str, CountingMoments]:
+    means = region_means(reconstruction.volume.values, occupancy)
+    least, found = count_uncertainty(reconstruction, occupancy, means), {}
+    for name, share in occupancy.items():
+        value = max(means[name], 0.0) * float(share.sum(dtype=np.float64))
+        variance = (least[name] * value) ** 2 if value > 0 else 0.0
+        third = variance**2 / value if value > 0 else 0.0
+        found[name] = CountingMoments(value=value, variance=variance, third_moment=third)
+    return found
+
+
+def activity_per_count(reconstruction: Reconstruction, share: NDArray[np.float32]) -> float:
+    """Count rate of the image, even over a region, for which one unscattered count is expected. [counts/s]
+
+    Infinite where the region is not seen.
+    """
+    whole = reconstruction.volume.grid
+    counted = 0.0
+    for bed in reconstruction.beds:
+        own = place_onto(share, whole, bed.volume.grid) / np.float32(bed.decay_factor)
+        counted += sum(
+            peak.weight * peak.total(peak.system.forward(own)) for peak in bed.peaks if not peak.peak.image
+        )
+    return float(share.sum(dtype=np.float64)) / counted if counted > 0 else np.inf
 
 
 Prepared = tuple[list[Channel], list[NDArray[np.float32]], Occupancy]

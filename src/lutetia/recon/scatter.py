@@ -39,11 +39,14 @@ class ScatterEstimate:
     ----------
     counts : (views, rows, columns) expected scattered counts, smoothed, not negative
     variance : (views, rows, columns) variance of the estimate before smoothing, itself smoothed. Smoothing
-        correlates neighbours; over regions larger than it, sums have this variance.
+        correlates neighbours; over regions larger than it, sums have this variance, and other weighted sums that of
+        their smoothed weights.
+    smoothing_fwhm_pixels : of the Gaussian by which the estimate was smoothed
     """
 
     counts: NDArray[np.float32]
     variance: NDArray[np.float32]
+    smoothing_fwhm_pixels: float = 0.0
 
 
 def classify_windows(windows: Sequence[EnergyWindow], photopeak_mev: float) -> WindowRoles:
@@ -131,17 +134,21 @@ def dual_energy_window(
 
 
 def _smoothed(counts: NDArray[np.floating], variance: NDArray[np.floating], fwhm_pixels: float) -> ScatterEstimate:
-    sigma = fwhm_pixels / FWHM_PER_SIGMA
-    return ScatterEstimate(counts=_smooth(counts, sigma), variance=_smooth(variance, sigma))
+    return ScatterEstimate(
+        counts=np.maximum(smoothed(counts, fwhm_pixels), np.float32(0)),
+        variance=np.maximum(smoothed(variance, fwhm_pixels), np.float32(0)),
+        smoothing_fwhm_pixels=fwhm_pixels,
+    )
 
 
-def _smooth(values: NDArray[np.floating], sigma_pixels: float) -> NDArray[np.float32]:
+def smoothed(values: NDArray[np.floating], fwhm_pixels: float) -> NDArray[np.float32]:
+    """Projections (views, rows, columns), each view smoothed as scatter estimates are; a symmetric operation."""
     values = np.asarray(values, dtype=np.float32)
-    if sigma_pixels > 0:
+    if fwhm_pixels > 0:
+        sigma = fwhm_pixels / FWHM_PER_SIGMA
         # 'mirror' rather than zeros: scatter does not end where the detector does
-        values = gaussian_filter(values, (0.0, sigma_pixels, sigma_pixels), mode="mirror", truncate=3.0)
-    smooth: NDArray[np.float32] = np.maximum(values, np.float32(0))
-    return smooth
+        values = np.asarray(gaussian_filter(values, (0.0, sigma, sigma), mode="mirror", truncate=3.0), np.float32)
+    return values
 
 
 def estimate_scatter(

@@ -19,6 +19,7 @@ from lutetia.physics.materials import Material
 from lutetia.physics.tables import read_table
 from lutetia.recon import transport_kernels
 from lutetia.recon.camera import FWHM_PER_SIGMA, Camera
+from lutetia.recon.collimator import passage
 from lutetia.recon.orbit import Orbit
 from lutetia.units import CM_PER_MM
 
@@ -34,6 +35,8 @@ NEAR_RAD: Final = float(np.deg2rad(6.5))
 N_ENERGIES: Final = 400
 LOWEST_MEV: Final = 0.03
 HIGHEST_MEV: Final = 3.0
+SAME_MEV: Final = 5e-4
+"""A line this near to the photopeak is its own."""
 CRYSTAL_MM: Final = 9.5
 """Thickness of NaI(Tl), 3/8 inch, of the common whole-body cameras."""
 SODIUM_IODIDE: Final = Material(
@@ -93,6 +96,20 @@ def crystal_efficiency(energy_mev: float | NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(photo / total * -np.expm1(-total * thickness))
 
 
+def transmitted(camera: Camera, energy_mev: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Photons that a camera's collimator lets through, holes and septa together; 1 at all energies where not known."""
+    if camera.collimator is None:
+        return np.ones_like(np.asarray(energy_mev, dtype=float))
+    return passage(camera.collimator).transmitted_at(energy_mev)
+
+
+def unscattered_share(window: EnergyWindow, emissions: Sequence[Emission], camera: Camera) -> float:
+    """Unscattered counts of all lines in a window per emission, as collimator, crystal and window take them."""
+    energy = np.array([e.energy_mev for e in emissions])
+    seen = accepted(window, energy, camera.energy_fwhm_at_140_kev) * crystal_efficiency(energy)
+    return float(np.sum(np.array([e.relative_yield for e in emissions]) * seen * transmitted(camera, energy)))
+
+
 def simulate_scatter(
     *,
     image: NDArray[np.floating],
@@ -109,9 +126,12 @@ def simulate_scatter(
 
     Photons start in proportion to the image and walk (Compton and coherent scattering) through water whose density
     follows the attenuation map. At every collision the chance to be scattered towards some of the views, to leave the
-    body there, to be spread by the collimator and counted in each window is added to that view. A photon of the line
-    that the image counts, not scattered and not attenuated, weighs 1 in the peak window, so that the result stands on
-    the same scale as :meth:`SpectSystem.forward`.
+    body there, to pass and be spread by the collimator and counted in each window is added to that view. What the
+    collimator lets through, and the share of it in the septal tail (where the camera has one), are those of the energy
+    at which a photon reaches it: 440 keV pass HEGP lead twice as often as 218 keV, but not once they are scattered
+    down to there. Where a camera names no collimator all energies pass alike, with the tail of the photopeak. A count
+    that is not scattered and not attenuated weighs 1 in the peak window, so that the result stands on the same scale as
+    :meth:`SpectSystem.forward`; all lines that this window takes count for that.
 
     Not modelled: scatter in collimator, crystal and couch beyond the map; photons of other parts of the patient than
     the image holds; the photoelectric share of bone (the map's excess counts as density).
@@ -145,7 +165,7 @@ def simulate_scatter(
         return ScatterCounts(counts=_on_detector(total, scene, orbit), histories=0, seed=seed)
     cumulative = np.cumsum(weights)
     scale = float(cumulative[-1])
-    tables = _tables(tuple(windows), camera.energy_fwhm_at_140_kev, photopeak_mev)
+    tables = _tables(tuple(windows), camera, emissions, photopeak_mev)
     shares = np.array([e.relative_yield for e in emissions])
     for number, emission in enumerate(emissions):
         n = max(CHUNKS, int(histories * shares[number] / shares.sum()))
@@ -233,26 +253,33 @@ def _averaged(
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Tables:
-    """Water and windows over the logarithm of the energy; the form factor of a water molecule over x."""
+    """Water, windows and septal tail over the logarithm of the energy; the form factor of a water molecule over x."""
 
     log_range: tuple[float, float]
     water: NDArray[np.float64]
     windows: NDArray[np.float64]
+    tail: NDArray[np.float64]
     form: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
     least_mev: float
 
 
 @lru_cache(maxsize=32)
-def _tables(windows: tuple[EnergyWindow, ...], fwhm_at_140_kev: float, photopeak_mev: float) -> _Tables:
+def _tables(
+    windows: tuple[EnergyWindow, ...], camera: Camera, emissions: tuple[Emission, ...], photopeak_mev: float
+) -> _Tables:
+    fwhm_at_140_kev = camera.energy_fwhm_at_140_kev
     energy = np.geomspace(LOWEST_MEV, HIGHEST_MEV, N_ENERGIES)
     peak = min(windows, key=lambda w: abs(w.centre_mev - photopeak_mev))
-    unit = float(accepted(peak, photopeak_mev, fwhm_at_140_kev) * crystal_efficiency(photopeak_mev))
-    if unit < 1e-3:
+    if accepted(peak, photopeak_mev, fwhm_at_140_kev) * crystal_efficiency(photopeak_mev) < 1e-3:
         raise InputError(
             f"No window counts the photopeak of {photopeak_mev * 1e3:.0f} keV, so its scatter has no scale; give that "
             "window too."
         )
-    counted = np.stack([accepted(w, energy, fwhm_at_140_kev) * crystal_efficiency(energy) / unit for w in windows])
+    passed = crystal_efficiency(energy) * transmitted(camera, energy)
+    own = any(abs(e.energy_mev - photopeak_mev) < SAME_MEV for e in emissions)
+    unit = emissions if own else (Emission(energy_mev=photopeak_mev), *emissions)
+    passed /= unscattered_share(peak, unit, camera)
+    counted = np.stack([accepted(w, energy, fwhm_at_140_kev) * passed for w in windows])
     lowest = min(w.lower_mev for w in windows)
     x, squared = _water_form_factor()
     steps = 0.5 * (squared[1:] + squared[:-1]) * np.diff(x**2)
@@ -267,9 +294,20 @@ def _tables(windows: tuple[EnergyWindow, ...], fwhm_at_140_kev: float, photopeak
         log_range=(float(np.log(energy[0])), float(np.log(energy[1] / energy[0]))),
         water=np.ascontiguousarray(water),
         windows=np.ascontiguousarray(counted),
+        tail=_tail(camera, energy),
         form=(x, squared, cumulative),
         least_mev=max(LOWEST_MEV, float(lowest - 1.5 * energy_fwhm_mev(lowest, fwhm_at_140_kev))),
     )
+
+
+def _tail(camera: Camera, energy_mev: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share in the septal tail, intercept and slope of its standard deviation, (3, energies)."""
+    if camera.tail is None:
+        return np.zeros((3, energy_mev.size))
+    if camera.collimator is not None:
+        return np.ascontiguousarray(passage(camera.collimator).tail_at(energy_mev))
+    given = (camera.tail.share, camera.tail.intercept_mm, camera.tail.slope)
+    return np.repeat(np.array(given)[:, None], energy_mev.size, axis=1)
 
 
 @lru_cache(maxsize=1)
@@ -317,7 +355,7 @@ def _followed(
         (scene.cell_mm[0], scene.cell_mm[2], half, 0.5 * (n_z - 1), scene.n_columns, n_z, scene.corner_mm[2]),
         fwhm / FWHM_PER_SIGMA,
         scene.paths,
-        (tables.water, tables.windows, *tables.log_range),
+        (tables.water, tables.windows, tables.tail, *tables.log_range),
         tables.form,
         tallies,
     )  # fmt: skip

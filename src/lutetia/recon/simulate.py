@@ -19,7 +19,14 @@ from lutetia.recon.camera import Camera
 from lutetia.recon.orbit import Orbit
 from lutetia.recon.projector import spect_system
 from lutetia.recon.scatter import classify_windows, describe
-from lutetia.recon.scatter_model import Emission, accepted, crystal_efficiency, simulate_scatter
+from lutetia.recon.scatter_model import (
+    Emission,
+    accepted,
+    crystal_efficiency,
+    simulate_scatter,
+    transmitted,
+    unscattered_share,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,8 +110,9 @@ def simulate_projections(
     """Projections that a camera would measure of an activity.
 
     Unscattered photons are projected on a grid ``subdivision`` times finer than the detector's pixels; scatter
-    comes from :class:`ScatterModel`, not from what the reconstruction assumes. Neither septal penetration nor
-    activity outside the grid of ``activity`` is modelled; transported scatter comes from outside the field as well.
+    comes from :class:`ScatterModel`, not from what the reconstruction assumes. Septal penetration is that of the camera
+    (its tail; by energy where its collimator is known). Activity outside the grid of ``activity`` is not modelled;
+    transported scatter comes from outside the field as well.
 
     Parameters
     ----------
@@ -226,10 +234,11 @@ def _transported(
     """Expected counts (windows, views, rows, columns): every line where a window takes it, and its scatter."""
     peak = min(model.emissions, key=lambda e: abs(e.energy_mev - windows[photopeak_index].centre_mev)).energy_mev
     resolution = camera.energy_fwhm_at_140_kev
-    unit = float(accepted(windows[photopeak_index], peak, resolution) * crystal_efficiency(peak))
+    unit = unscattered_share(windows[photopeak_index], model.emissions, camera)
     counts = np.zeros((len(windows), orbit.angle_rad.size, orbit.n_rows, orbit.n_columns), np.float32)
     for line in model.emissions:
-        per_peak = line.relative_yield * float(crystal_efficiency(line.energy_mev)) / unit
+        passed = float(crystal_efficiency(line.energy_mev) * transmitted(camera, line.energy_mev))
+        per_peak = line.relative_yield * passed / unit
         shares = [per_peak * float(accepted(w, line.energy_mev, resolution)) for w in windows]
         if max(shares) < LEAST_SHARE:
             continue

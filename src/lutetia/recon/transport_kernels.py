@@ -96,10 +96,18 @@ def _klein_nishina_total(alpha):
 
 
 @njit(cache=True)
-def _pixel(u, z, distance, camera, grid, state):
+def _pixel(u, z, distance, log_energy, camera, tables, grid, state):
     """Cell of the detector (column, row) on which the collimator puts a photon, drawn; -1 outside."""
+    tail, first, step = tables[2], tables[3], tables[4]
     spacing, row_mm, half_columns, half_z, n_columns, n_rows, _ = grid
     sigma = math.sqrt(camera[0] ** 2 + (camera[1] + camera[2] * max(distance, 0.0)) ** 2)
+    share = _at(log_energy, first, step, tail[0])
+    if share > 0.0:
+        state = advanced(state)
+        if uniform(state) < share:
+            sigma = _at(log_energy, first, step, tail[1]) + _at(log_energy, first, step, tail[2]) * max(
+                distance, 0.0
+            )
     a, b, state = _gaussian_pair(state)
     column = math.floor(half_columns + (u + sigma * a) / spacing + 0.5)
     row = math.floor(half_z + (z + sigma * b) / row_mm + 0.5)
@@ -111,7 +119,7 @@ def _pixel(u, z, distance, camera, grid, state):
 def _score(place, direction, energy, weight, views, grid, camera, paths, tables, form, tally, state):
     """Add to a few views what this collision sends towards them."""
     cos, sin, radius, seconds, per_view = views
-    water, windows, first, step = tables
+    water, windows, _, first, step = tables
     n_views, picked, alpha = cos.size, min(per_view, cos.size), energy / ELECTRON_REST_MEV
     log_energy = math.log(energy)
     coherent = _at(log_energy, first, step, water[2])
@@ -127,12 +135,13 @@ def _score(place, direction, energy, weight, views, grid, camera, paths, tables,
         k = math.floor(0.5 * (paths.shape[1] - 1) - t / grid[0] + 0.5)
         i = math.floor(grid[2] + u / grid[0] + 0.5)
         z = math.floor((place[2] - grid[6]) / grid[1] + 0.5)
-        column, row, state = _pixel(u, place[2], radius[v] - t, camera, grid, state)
-        if column < 0 or not (0 <= k < paths.shape[1] and 0 <= i < paths.shape[2] and 0 <= z < paths.shape[3]):
-            continue
         cosine = direction[0] * sin[v] + direction[1] * cos[v]
         ratio = 1.0 / (1.0 + alpha * (1.0 - cosine))
-        log_scattered, path = math.log(energy * ratio), paths[v, k, i, z]
+        log_scattered = math.log(energy * ratio)
+        column, row, state = _pixel(u, place[2], radius[v] - t, log_scattered, camera, tables, grid, state)
+        if column < 0 or not (0 <= k < paths.shape[1] and 0 <= i < paths.shape[2] and 0 <= z < paths.shape[3]):
+            continue
+        path = paths[v, k, i, z]
         compton_part = per_compton * ratio * ratio * (ratio + 1.0 / ratio - 1.0 + cosine * cosine)
         compton_part *= math.exp(-path * _at(log_scattered, first, step, water[0]))
         x = energy * PER_ANGSTROM_PER_MEV * math.sqrt(max(0.5 * (1.0 - cosine), 0.0))
@@ -185,12 +194,12 @@ def scattered(n, seed, emitted_mev, least_mev, source, body, views, grid, camera
     (mm from the axis and the middle). ``body``: density (y, x, z) relative to water, cell size, place of the first
     cell, largest density. ``views``: cosine, sine, radius and seconds of each, and how many see each collision.
     ``grid``: cell along columns and rows, middle column and row, number of columns and rows, place of the
-    first slice of ``paths``. ``camera``: sigma of
-    crystal, collimator at its face, and its growth. ``tables``: water (attenuation per mm, scattered share, coherent share
-    of it, its norm) and windows, over log energy from a first value by a step. ``form``: x, F^2, its integral over x^2.
+    first slice of ``paths``. ``camera``: sigma of crystal, collimator at its face, and its growth. ``tables``: water
+    (attenuation per mm, scattered share, coherent share of it, its norm), windows and septal tail (share, intercept and
+    slope of its sigma), over log energy from a first value by a step. ``form``: x, F^2, its integral over x^2.
     """
     chunks = tallies.shape[0]
-    water, _, first, step = tables
+    water, first, step = tables[0], tables[3], tables[4]
     for c in prange(chunks):
         place, direction = np.zeros(3), np.zeros(3)
         for h in range(c * n // chunks, (c + 1) * n // chunks):

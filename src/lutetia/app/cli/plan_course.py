@@ -14,8 +14,8 @@ from lutetia.therapy.facts import birth_date, day
 from lutetia.therapy.modification import CourseState, Step, modification_state
 from lutetia.therapy.protocols.model import Protocol
 from lutetia.therapy.rules.conditions import expected, items_of
-from lutetia.therapy.schedule import cycle_windows
 from lutetia.therapy.rules.judge import age_in_years
+from lutetia.therapy.schedule import cycle_windows
 from lutetia.units import GBQ_PER_BQ
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutetia.app.case.settings import Case
+from lutetia.app.workflow.counting import NoiseShape, few_counts, region_intervals
 from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region
 from lutetia.app.workflow.quantify import QuantifiedScan
 from lutetia.dose.uncertainty.volume import displacement_relative_uncertainty, surface_area_mm2
@@ -21,8 +22,8 @@ from lutetia.images.volume import Volume
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
 from lutetia.kinetics.fit import fit_trapezoid
 from lutetia.physics.nuclides import Nuclide
-from lutetia.recon.reconstruct import Reconstruction
-from lutetia.recon.recovery import count_uncertainty, counting_uncertainty, recovery_by_reprojection, region_means
+from lutetia.recon.low_counts import CountingInterval
+from lutetia.recon.recovery import recovery_by_reprojection, region_means
 
 Progress = Callable[[str, float], None]
 Occupancy = dict[str, NDArray[np.float32]]
@@ -32,32 +33,35 @@ LEAST_IN_FIELD: Final = 0.5
 """A region of which less than this share lies in the field of view is not measured."""
 REPEATABILITY: Final = 0.01
 """Relative spread between scans that no other term covers (uniformity, stability of the camera)."""
-USUAL_EXCESS: Final = 2.0
-"""Of regions that the scan from which the excess is taken does not show; 1.5 to 2 were seen."""
 REGISTRATION_MM: Final = 1.0
 """Standard uncertainty of the displacement between registered scans."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RegionActivity:
-    """One region in one scan: activity, its relative per-scan uncertainty, measured over true."""
+    """One region in one scan: activity, its per-scan uncertainty, measured over true, and what counting allows.
+
+    ``standard_uncertainty_bq`` is None when the counts are not known; of a region without any count it is the activity
+    for which one is expected.
+    """
 
     activity_bq: float
-    relative_uncertainty: float | None
+    standard_uncertainty_bq: float | None
     recovery: float | None
+    counting: CountingInterval | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ScanMeasurement:
     """All regions of one scan on its own grid.
 
-    ``noise_excess``: counting uncertainty of a region's sum over the least possible one (Fisher information).
+    ``noise``: how each region's noise exceeds the least possible one, for other scans of the patient.
     """
 
     occupancy: Occupancy
     regions: Mapping[str, RegionActivity]
     warnings: tuple[str, ...]
-    noise_excess: Mapping[str, float]
+    noise: Mapping[str, NoiseShape]
 
 
 def occupancy_of(regions: Regions, scan: QuantifiedScan, registration: Registration) -> Occupancy:
@@ -98,7 +102,7 @@ def measure_scans(
         progress(f"Measuring {scans[i].loaded.label}", number / len(scans))
         done[i] = measure_scan(
             case, scans[i], regions, registrations[i], registered=len(scans) > 1,
-            noise_excess=done[reference].noise_excess or None if number else None, progress=progress,
+            noise=done[reference].noise or None if number else None, progress=progress,
         )  # fmt: skip
     return [done[i] for i in range(len(scans))]
 
@@ -110,37 +114,37 @@ def measure_scan(
     registration: Registration,
     *,
     registered: bool,
-    noise_excess: Mapping[str, float] | None = None,
+    noise: Mapping[str, NoiseShape] | None = None,
     progress: Progress,
 ) -> ScanMeasurement:
     """Activity of each region of one scan.
 
     Where the image was reconstructed here, each mean is divided by what the reconstruction makes of a uniform region
     (partial-volume correction). Counting uncertainty is propagated through the reconstruction, or, with the
-    ``noise_excess`` of another scan of the same patient, that many times the Fisher bound, which is quick.
+    ``noise`` of another scan of the same patient, in proportion to the Fisher bound, which is quick. Regions with few
+    counts are named with their asymmetric interval, those with none with an upper limit.
     """
     occupancy = occupancy_of(regions, scan, registration)
     voxel_ml = scan.image.grid.voxel_ml
     volumes = {name: float(share.sum(dtype=np.float64)) * voxel_ml for name, share in occupancy.items()}
-    seen, warnings = {}, []
-    for name, share in occupancy.items():
-        whole = volumes[name] if name == REMAINDER else regions.volume_ml(name)
-        if volumes[name] > LEAST_IN_FIELD * whole and volumes[name] > 0:
-            seen[name] = share
-            if volumes[name] < 0.97 * whole:
-                warnings.append(
-                    f"{scan.loaded.label}: {name}: only {volumes[name] / whole:.0%} of it is in the field of view; its "
-                    "concentration there was taken for all of it."
-                )
-                volumes[name] = whole
+    seen, warnings = _in_field(occupancy, volumes, regions, scan.loaded.label)
     means = region_means(np.maximum(scan.image.values, 0), seen)
     recovery: dict[str, float] = {}
-    counting: dict[str, float] = {}
+    counting: dict[str, CountingInterval] = {}
     if scan.reconstruction is not None and max(means.values()) > 0:
         if case.partial_volume_correction:
             found = recovery_by_reprojection(scan.reconstruction, seen, means, iterations=2)
             recovery, means = dict(found.measured_over_true), dict(found.corrected)
-        counting, noise_excess = _counting(scan.reconstruction, seen, means, noise_excess)
+        rate = float(scan.reconstruction.volume.values.sum(dtype=np.float64))
+        counting, noise = region_intervals(
+            scan.reconstruction,
+            seen,
+            means,
+            volumes_ml=volumes,
+            bq_per_count_rate=scan.total_activity_bq / rate,
+            shape=noise,
+        )
+        warnings += few_counts(counting, scan.loaded.label)
     progress(f"Measured {scan.loaded.label}", 1.0)
     motion = _motion(regions) if registered else {}
     return ScanMeasurement(
@@ -148,25 +152,36 @@ def measure_scan(
         regions={
             name: RegionActivity(
                 activity_bq=means[name] * volumes[name],
-                relative_uncertainty=_relative(counting.get(name), motion.get(name, 0.0)),
+                standard_uncertainty_bq=_uncertainty(
+                    means[name] * volumes[name], counting.get(name), motion.get(name, 0.0)
+                ),
                 recovery=recovery.get(name),
+                counting=counting.get(name),
             )
             for name in seen
         },
         warnings=tuple(warnings),
-        noise_excess=noise_excess or {},
+        noise=noise or {},
     )
 
 
-def _counting(
-    reconstruction: Reconstruction, seen: Occupancy, means: Mapping[str, float], excess: Mapping[str, float] | None
-) -> tuple[dict[str, float], Mapping[str, float]]:
-    """Relative counting uncertainty of each region, and how many times the Fisher bound that is."""
-    least = count_uncertainty(reconstruction, seen, means)
-    if excess is None:
-        propagated = counting_uncertainty(reconstruction, seen)
-        excess = {n: max(propagated[n] / least[n], 1.0) for n in seen if 0 < least[n] < math.inf}
-    return {n: u * excess.get(n, USUAL_EXCESS) for n, u in least.items()}, excess
+def _in_field(
+    occupancy: Occupancy, volumes_ml: dict[str, float], regions: Regions, label: str
+) -> tuple[Occupancy, list[str]]:
+    """Regions that are mostly in the field of view, and what to say of those that are not wholly; their volume is set."""
+    seen: Occupancy = {}
+    warnings: list[str] = []
+    for name, share in occupancy.items():
+        whole = volumes_ml[name] if name == REMAINDER else regions.volume_ml(name)
+        if volumes_ml[name] > LEAST_IN_FIELD * whole and volumes_ml[name] > 0:
+            seen[name] = share
+            if volumes_ml[name] < 0.97 * whole:
+                warnings.append(
+                    f"{label}: {name}: only {volumes_ml[name] / whole:.0%} of it is in the field of view; its "
+                    "concentration there was taken for all of it."
+                )
+                volumes_ml[name] = whole
+    return seen, warnings
 
 
 def _motion(regions: Regions) -> dict[str, float]:
@@ -181,11 +196,14 @@ def _motion(regions: Regions) -> dict[str, float]:
     }
 
 
-def _relative(counting: float | None, motion: float) -> float | None:
-    """Per-scan relative uncertainty; None when the counts are not known, at most 1."""
+def _uncertainty(activity_bq: float, counting: CountingInterval | None, motion: float) -> float | None:
+    """Per-scan standard uncertainty; None when the counts are not known, at most the activity where there is any. [Bq]"""
     if counting is None:
         return None
-    return min(1.0, math.sqrt(counting**2 + motion**2 + REPEATABILITY**2))
+    if activity_bq <= 0:
+        return counting.standard_uncertainty
+    own = math.hypot(counting.standard_uncertainty, motion * activity_bq, REPEATABILITY * activity_bq)
+    return min(activity_bq, own)
 
 
 def curves_of(scans: Sequence[QuantifiedScan], measured: Sequence[ScanMeasurement]) -> dict[str, TimeActivityCurve]:
@@ -198,10 +216,9 @@ def curves_of(scans: Sequence[QuantifiedScan], measured: Sequence[ScanMeasuremen
             for scan, m in zip(scans, measured, strict=True)
             if name in m.regions
         ]
-        relative = [p.relative_uncertainty for _, p in points]
         activity = np.array([p.activity_bq for _, p in points])
-        known = [r for r in relative if r is not None]
-        u = np.asarray(known) * activity if len(known) == len(relative) else None
+        known = [p.standard_uncertainty_bq for _, p in points if p.standard_uncertainty_bq is not None]
+        u = np.array(known) if len(known) == len(points) else None
         time_s = np.array([t for t, _ in points])
         curves[name] = TimeActivityCurve(
             region=name, time_s=time_s, activity_bq=activity, standard_uncertainty_bq=u

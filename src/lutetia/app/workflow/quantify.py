@@ -18,7 +18,7 @@ from lutetia.recon.calibrate.in_force import FactorInForce, factor_in_force
 from lutetia.recon.calibrate.record import read_record
 from lutetia.recon.camera import Camera, collimators, read_camera
 from lutetia.recon.chain_lines import imaged_member
-from lutetia.recon.lines import emissions_of, photopeak_of
+from lutetia.recon.lines import emissions_of, hard_lines, photopeak_of
 from lutetia.recon.peaks import Peak
 from lutetia.recon.reconstruct import Reconstruction, reconstruct_time_point
 from lutetia.recon.scatter import ScatterMethod, classify_windows
@@ -161,7 +161,8 @@ def reconstruct_scan(
     """
     first = loaded.beds[0]
     energies = photopeaks_mev(case, nuclide, first)
-    settings, told = settings_of(case, first, energies, has_ct=loaded.ct is not None)
+    imaged = [(nuclide.name, energy) for energy in energies]
+    settings, told = settings_of(case, first, imaged, has_ct=loaded.ct is not None)
     peaks, more = peaks_of(case, nuclide, first, energies)
     result = reconstruct_time_point(
         loaded.beds, loaded.ct, None, energies[0], settings, decay_constant_per_s=nuclide.decay_constant_per_s,
@@ -195,11 +196,14 @@ def peaks_of(
 
 
 def settings_of(
-    case: Case, projections: Projections, energies_mev: Sequence[float], *, has_ct: bool = True
+    case: Case, projections: Projections, imaged: Sequence[tuple[str, float]], *, has_ct: bool = True
 ) -> tuple[ReconSettings, tuple[str, ...]]:
-    """Settings of the reconstruction, with the scatter estimate that the windows allow, and what was assumed."""
+    """Settings of the reconstruction, with the scatter estimate that the windows allow, and what was assumed.
+
+    ``imaged``: each nuclide with its photopeak. [MeV]
+    """
     wanted = case.reconstruction
-    scatter, told = _scatter_method(wanted.scatter, projections, energies_mev, has_ct=has_ct)
+    scatter, told = _scatter_method(wanted.scatter, projections, imaged, has_ct=has_ct)
     settings = ReconSettings(
         algorithm=wanted.algorithm,
         iterations=wanted.iterations,
@@ -232,19 +236,39 @@ def in_words(result: Reconstruction, peaks: Sequence[Peak]) -> str:
 
 
 def _scatter_method(
-    wanted: str, projections: Projections, energies_mev: Sequence[float], *, has_ct: bool
+    wanted: str, projections: Projections, imaged: Sequence[tuple[str, float]], *, has_ct: bool
 ) -> tuple[ScatterMethod, tuple[str, ...]]:
-    """The scatter estimate asked for; by transport where there is a map of the body, else the best of the windows."""
+    """The scatter estimate asked for; by transport where there is a map of the body, else the best of the windows.
+
+    Hard photons through the collimator are in the windows beside the peak, but not in the transport: they go first.
+    """
     if wanted in ("tew", "dew", "model", "none"):
         return cast(ScatterMethod, wanted), ()
-    if has_ct:
+    hard = _hard_in_words(imaged)
+    if has_ct and not hard:
         return "model", ()
-    roles = [classify_windows(projections.windows, energy) for energy in energies_mev]
-    if all(r.lower is not None and r.upper is not None for r in roles):
-        return "tew", ()
+    roles = [classify_windows(projections.windows, energy) for _, energy in imaged]
     if all(r.lower is not None for r in roles):
-        return "dew", ("No upper scatter window: scatter was estimated from the lower one alone.",)
+        both = all(r.upper is not None for r in roles)
+        told = () if both else ("No upper scatter window: scatter was estimated from the lower one alone.",)
+        why = (f"Scatter was taken from the windows beside the peak, as they hold {hard}.",) if hard else ()
+        return ("tew" if both else "dew"), why + told
+    if has_ct:
+        return "model", (
+            f"There is no scatter window beside each peak, and scatter by transport does not hold {hard}: their flat "
+            "background is missing from the correction, and activities are too high by its share.",
+        )
     return "none", ("No scatter window: scatter was not corrected, activities are too high by its share.",)
+
+
+def _hard_in_words(imaged: Sequence[tuple[str, float]]) -> str:
+    """Hard photons of what is imaged, the two most frequent lines; empty where there are none."""
+    lines = {line.energy_mev: line for name, energy in imaged for line in hard_lines(name, energy)}
+    first = sorted(lines.values(), key=lambda line: -line.yield_per_parent_decay)[:2]
+    if not first:
+        return ""
+    named = " and ".join(f"{line.energy_mev * 1e3:.0f} keV of {line.member}" for line in first)
+    return f"photons of {named} that come through the collimator"
 
 
 def calibrated(case: Case, nuclide: Nuclide, loaded: Sequence[LoadedScan]) -> Case:

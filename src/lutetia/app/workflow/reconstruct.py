@@ -177,7 +177,8 @@ def _reconstructed(
         peaks += found
         told += [*more, *daughters_shown(element.name, energies[number], time_s=None)]
     flat = [energy for own in energies for energy in own]
-    settings, more = settings_of(case, first, flat, has_ct=loaded.ct is not None)
+    imaged = [(element.name, energy) for element, own in zip(nuclides, energies, strict=True) for energy in own]
+    settings, more = settings_of(case, first, imaged, has_ct=loaded.ct is not None)
     if loaded.ct is None:
         more = (*more, "No CT was given: attenuation was not corrected, and activities would be far too low.")
     if len(nuclides) > 1 and settings.scatter != "model":
