@@ -120,7 +120,9 @@ def print_alpha(document: dict[str, Any]) -> None:
         console.print(sentence, highlight=False)
     for row in document["regions"]:
         for warning in row["warnings"]:
-            console.print(f"[yellow]{row['region']}:[/yellow] {warning}", highlight=False)
+            # those of doses name the region themselves
+            said = warning.removeprefix(f"{row['region']}: ")
+            console.print(f"[yellow]{row['region']}:[/yellow] {said}", highlight=False)
     for warning in document["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
     console.print(f"[dim]{document['note']}[/dim]", soft_wrap=True)
