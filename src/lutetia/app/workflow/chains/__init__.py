@@ -10,6 +10,7 @@ from lutetia.app.workflow.chains.beds import TwoComponentBed, two_component_bed
 from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region
 from lutetia.app.workflow.prediction.source import Mass, kind_called
 from lutetia.dose.chains import (
+    USUAL_HALF_LIVES,
     Body,
     ChainAbsorbedDose,
     Contribution,
@@ -29,15 +30,12 @@ from lutetia.physics.anatomy import Sex
 from lutetia.physics.chains import Chain, chain
 from lutetia.physics.nuclides import HalfLifeData, nuclide
 
-HALF_LIVES: Final = 20
-"""Of the parent, after which a millionth is left: the horizon where none is given."""
 FREE_DAUGHTERS_REACH: Final = ("kidneys", "red marrow", "liver")
 """Organs that have a dose without a curve of their own when daughters come free."""
 Released = Literal["published"]
 
 __all__ = [
     "FREE_DAUGHTERS_REACH",
-    "HALF_LIVES",
     "AlphaDoses",
     "AlphaRegion",
     "Wanted",
@@ -123,7 +121,7 @@ def alpha_doses(wanted: Wanted) -> AlphaDoses:
     _require_given(table.curves, wanted.activity_bq, element.decay_constant_per_s)
     choice = KineticsChoice(model=wanted.model, agent=wanted.agent, administered_activity_bq=wanted.activity_bq)
     fits = {c.region: fit_region(c, nuclide=element, kind=kinds[c.region], choice=choice) for c in table.curves}
-    horizon_s = HALF_LIVES * element.half_life_s if wanted.horizon_s is None else wanted.horizon_s
+    horizon_s = USUAL_HALF_LIVES * element.half_life_s if wanted.horizon_s is None else wanted.horizon_s
     parts = contributions(
         family, fits.values(), horizon_s=horizon_s, scenario=wanted.scenario, relative_u=relative_u(fits)
     )
