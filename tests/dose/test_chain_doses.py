@@ -276,6 +276,33 @@ def test_free_daughters_go_to_both_kidneys_where_each_has_a_curve():
     assert left == pytest.approx(right, rel=1e-5)  # fractions of the table have six digits
 
 
+@pytest.mark.parametrize("sides", [("kidney left", "kidney right"), ("kidney left",)])
+def test_free_daughters_reach_small_kidneys_by_their_own_mass_whatever_is_asked_for(sides):
+    decays = {("kidneys", "Po-213"): 3.0e12}
+    parts = [
+        Contribution(origin=side, activities=by_hand(decays if side == "kidney left" else {}), relative_u=0.0)
+        for side in sides
+    ]
+    small = dict.fromkeys(sides, Grams(75.0))
+    asked = (*sides, "kidneys", "red marrow")
+    found, told = chain_absorbed_doses(parts, body=Body(sex="male", masses=small), targets=asked)
+    assert set(found) == {*sides, "red marrow"}
+    assert any(text.startswith("kidneys: no dose of both together") for text in told)
+    # all alphas of 213Po (8.3765 MeV, ICRP 107) in both sides; the other one, where not drawn, has 157.0 g
+    both_g = 150.0 if len(sides) == 2 else 75.0 + 157.0
+    for side in sides:
+        assert found[side].by_radiation.alpha_gy == pytest.approx(3.0e12 * 8.3765 * MEV_PER_G / both_g, rel=5e-4)
+
+
+def test_both_kidneys_beside_one_of_them_count_twice():
+    given = curves("Ac-225", "kidneys", "kidney left")
+    with pytest.raises(InputError, match="kidneys holds its sides, which stand there too"):
+        doses("Ac-225", given, horizon_s=100 * DAY)
+    parts = contributions(chain("Ac-225"), given[:1], horizon_s=100 * DAY)
+    with pytest.raises(InputError, match="kidneys holds its sides"):
+        chain_absorbed_doses(parts, body=Body(sex="male"), targets=("kidney left",))
+
+
 def test_a_dose_without_its_horizon_cannot_be_made():
     needed = {
         "target": "liver", "by_member": {"At-211": RadiationDose(alpha_gy=1.0)}, "mass_g": 1800.0, "horizon_s": DAY,

@@ -85,7 +85,10 @@ def test_activity_of_212pb_from_images_of_203pb(lutetia, lead):
     assert left["absorbed_dose_Gy_per_MBq"] == pytest.approx(sum(parts.values()))
     heavy, light = parts["alpha"] + parts["recoil"], parts["electron"] + parts["photon"]
     assert left["rbe_weighted_Gy_per_MBq"] == pytest.approx(5 * heavy + light)
-    assert left["rbe"] == {"value": 5.0, "endpoint": "deterministic effects"}
+    assert left["rbe"] == {
+        "value": 5.0, "endpoint": "deterministic effects", "verified": False,
+        "source": "Sgouros et al. 2010 (MIRD Pamphlet 22), doi:10.2967/jnumed.108.058651",
+    }  # fmt: skip
     assert left["uptake_ratio"]["value"] == 1.0
     # calibration and volume of the images come on top of the curve
     own = left["u_time_integrated_activity_per_activity_h"] / left["time_integrated_activity_per_activity_h"]
@@ -120,14 +123,19 @@ def test_the_limit_is_kept_with_the_probability_asked_for(lutetia, lead):
 def test_weighted_doses_limit_only_when_asked(lutetia, lead):
     plain = lutetia(*asked(lead), "--kidney-limit", 23)[1]
     assert plain["limit_is"] == "absorbed"
-    assert any("--limit-is rbe-weighted" in text for text in plain["warnings"])
+    (told,) = (text for text in plain["warnings"] if "--limit-is rbe-weighted" in text)
+    assert "Gy RBE-weighted (RBE 5 for deterministic effects)" in told
     weighted = lutetia(*asked(lead), "--kidney-limit", 23, "--limit-is", "rbe-weighted")[1]
     left = by_region(plain)["kidney left"]
     ratio = left["rbe_weighted_Gy_per_MBq"] / left["absorbed_dose_Gy_per_MBq"]
     assert plain["activity_MBq"] / weighted["activity_MBq"] == pytest.approx(ratio)
     assert by_region(weighted)["kidney left"]["absorbed_dose_Gy_per_MBq"] == left["absorbed_dose_Gy_per_MBq"]
     three = by_region(lutetia(*asked(lead), "--rbe", 3, "--rbe-endpoint", "nephropathy in mice")[1])["kidney left"]
-    assert three["rbe"] == {"value": 3.0, "endpoint": "nephropathy in mice"}
+    assert (three["rbe"]["value"], three["rbe"]["endpoint"]) == (3.0, "nephropathy in mice")
+    assert three["rbe"]["source"] == "given by the user"
+    # what limits the weighted dose says the absorbed one beside it
+    limit = next(row for row in weighted["limits"] if f"{row['name']}, {row['organ']}" == weighted["limited_by"])
+    assert limit["predicted_absorbed_Gy"] == pytest.approx(limit["predicted_Gy"] / ratio)
     assert three["absorbed_dose_Gy_per_MBq"] == left["absorbed_dose_Gy_per_MBq"]
 
 
@@ -164,7 +172,7 @@ def test_lesion_is_a_sphere_and_the_chain_is_listed(lutetia, lead):
     alphas = sum(n * emissions(name).alpha_energy_mev for name, n in chain.items())
     # of alphas a 12 g sphere (radius 14 mm) loses 3/4 of their mean range (0.07 mm) over the radius: 0.4 %
     assert lesion["by_radiation_Gy_per_MBq"]["alpha"] == pytest.approx(decays * alphas * MEV_PER_G / 12, rel=0.006)
-    assert document["assumption"] == "daughters decay where the parent does"
+    assert document["assumption"] == "equilibrium: every daughter decays where its parent did"
     assert document["horizon_h"] == pytest.approx(20 * 10.64)
 
 
@@ -229,9 +237,14 @@ def test_table_in_words(lead):
     assert done.exit_code == 0
     assert "Pb-212: at most" in done.stdout
     assert "kidney-23Gy, kidney left" in done.stdout
-    assert "RBE 5" in done.stdout
-    assert "daughters decay where the parent does" in done.stdout
+    text = " ".join(done.stdout.split())
+    assert "RBE 5 for deterministic effects (Sgouros et al. 2010" in text
+    assert "every daughter decays where its parent did" in text
     assert "Research use only" in done.stdout
+    weighted = [*map(str, asked(lead)), "--kidney-limit", "23", "--limit-is", "rbe-weighted", "-q"]
+    said = " ".join(CliRunner().invoke(application, weighted, env={"COLUMNS": "140"}).stdout.split())
+    assert "kidney left, RBE-weighted (RBE 5 for deterministic effects; " in said
+    assert "Gy absorbed)" in said
     bare = CliRunner().invoke(application, [*map(str, asked(lead)), "-q"], env={"COLUMNS": "140"})
     assert "no limit decides on an activity" in bare.stdout
 

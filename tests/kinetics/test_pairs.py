@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from lutetia.kinetics.pairs.reweighting import (
     reweighted_terms,
     share_until,
 )
-from lutetia.kinetics.pairs.uptake import UptakeRatio, known_pairs, pair_of, uptake_ratio
+from lutetia.kinetics.pairs.uptake import UptakeRatio, known_pairs, pair_of, pair_rows, ratio_rows, uptake_ratio
 from lutetia.kinetics.population.shipped import shipped_population
 from lutetia.physics.nuclides import nuclide
 from lutetia.units import S_PER_H
@@ -184,6 +185,7 @@ def test_population_of_another_nuclide_keeps_the_biology():
 def test_known_pairs_and_their_ratios():
     assert {p.name for p in known_pairs()} == {
         "Ga-68/Lu-177", "Cu-64/Cu-67", "Pb-203/Pb-212", "Tb-155/Tb-161", "Tb-152/Tb-161", "Lu-177/Ac-225", "Ga-68/Bi-213",
+        "Ga-68/Ac-225", "I-123/At-211",
     }  # fmt: skip
     lead = uptake_ratio(pair_of("203Pb", "212Pb"), "kidney left")
     assert (lead.value, lead.relative_u) == (1.0, 0.0)
@@ -202,6 +204,20 @@ def test_known_pairs_and_their_ratios():
     # of another ligand the published ratio says nothing
     assert uptake_ratio(gallium, "spleen", agent="177Lu-PSMA-617") is None
     assert "was not named" in uptake_ratio(gallium, "spleen").warnings[1]
+    # a ratio of tumour-to-organ ratios is no uptake, and of these pairs nothing is assumed
+    assert uptake_ratio(gallium, "tumour to liver") is None
+    for imaging, therapy in (("Ga-68", "Ac-225"), ("I-123", "At-211")):
+        assert uptake_ratio(pair_of(imaging, therapy), "kidney left") is None
+
+
+def test_a_pair_and_a_published_ratio_stand_once():
+    pairs = [(row["imaging"], row["therapy"]) for row in pair_rows()]
+    assert len(set(pairs)) == len(pairs)
+    stated = [tuple(row[key] for key in ("imaging", "therapy", "ligand", "region", "at")) for row in ratio_rows()]
+    assert len(set(stated)) == len(stated)
+    # the catalogue of agents reads the same tables and has none of its own
+    own = files("lutetia.therapy") / "data" / "agents"
+    assert not {"pairs.csv", "uptake_ratios.csv"} & {entry.name for entry in own.iterdir()}
 
 
 def test_users_ratio_comes_first_and_makes_any_pair():

@@ -192,7 +192,7 @@ def test_pairs():
     ratios = {ratio.region: ratio for ratio in found["Ga-68", "Lu-177"].ratios if ratio.vector == "HA-DOTATATE"}
     # Siebinga 2023, doi:10.1186/s40658-023-00565-4
     assert {region: ratio.ratio for region, ratio in ratios.items()} == {
-        "spleen": 0.29, "kidneys": 0.49, "tumour": 1.43,
+        "spleen": 0.29, "kidney": 0.49, "lesion": 1.43,
     }  # fmt: skip
     assert [ratio.relative_standard_error for ratio in ratios.values()] == [0.15, 0.15, 0.14]
     # 161.8/0.0188 h: half-lives of 6.647 d and 67.71 min

@@ -12,9 +12,16 @@ from matplotlib import rc_context
 from lutetia.app.case.redistribution import read_redistribution
 from lutetia.app.report.chains import chain_figure
 from lutetia.app.report.style import STYLE, encoded
-from lutetia.app.workflow.chains import HALF_LIVES, relative_u, scenario_of
+from lutetia.app.workflow.chains import relative_u, scenario_of
 from lutetia.app.workflow.prediction.source import Mass
-from lutetia.dose.chains import RADIATIONS, Body, chain_absorbed_doses, contributions, rbe_weighted
+from lutetia.dose.chains import (
+    RADIATIONS,
+    USUAL_HALF_LIVES,
+    Body,
+    chain_absorbed_doses,
+    contributions,
+    rbe_weighted,
+)
 from lutetia.kinetics.fit import fit_curve
 from lutetia.kinetics.measured.curve_table import read_curves
 from lutetia.kinetics.pairs.prediction import predict_curve
@@ -62,7 +69,7 @@ def predicted(imaging: str, therapy: str, file: str, given_bq: float) -> tuple[l
         found = predict_curve(
             curve, imaging_per_s=first.decay_constant_per_s, therapy_per_s=second.decay_constant_per_s,
             administered_activity_bq=given_bq, ratio=uptake_ratio(pair, curve.region, kind=kind, agent=""),
-            horizon_s=HALF_LIVES * second.half_life_s,
+            horizon_s=USUAL_HALF_LIVES * second.half_life_s,
         )  # fmt: skip
         curves.append(Curve(curve.region, found.fit.exponentials))
         u[curve.region] = found.relative_u
@@ -71,7 +78,7 @@ def predicted(imaging: str, therapy: str, file: str, given_bq: float) -> tuple[l
 
 def treatment(name: str, curves: list, u: dict, given_mbq: float, scenario: Redistribution) -> tuple[float, dict]:
     """Activity [MBq] that gives the lesion its dose, and the doses with it."""
-    horizon_s = HALF_LIVES * nuclide(name).half_life_s
+    horizon_s = USUAL_HALF_LIVES * nuclide(name).half_life_s
     parts = contributions(chain(name), curves, horizon_s=horizon_s, scenario=scenario, relative_u=u)
     doses, _ = chain_absorbed_doses(parts, body=BODY)
     scale = LESION_GY / doses["lesion"].total_gy

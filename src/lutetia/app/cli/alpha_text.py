@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lutetia.app.report.chains import chain_keys
+from lutetia.app.report.chains import chain_keys, premises_sentence
 from lutetia.units import BQ_PER_MBQ, H_PER_S, MBQ_H_PER_BQ_S
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ def print_alpha(document: dict[str, Any]) -> None:
     from lutetia.app.cli.results import value_text
 
     console = Console()
-    rbe = document["regions"][0]["rbe"] if document["regions"] else {"value": 0.0, "endpoint": ""}
+    rbe = document["regions"][0]["rbe"] if document["regions"] else None
     table = Table(
         title=f"{document['nuclide']} and its daughters: mean absorbed dose; ± is k=1", title_justify="left",
         pad_edge=False, box=SIMPLE_HEAD,
     )  # fmt: skip
     heads = ["region", "mass\ng", "dose\nGy", "alpha\nGy", "recoil\nGy", "electron\nGy", "photon\nGy"]
-    for head in [*heads, f"RBE {rbe['value']:g}\nGy", "BED\nGy"]:
+    for head in [*heads, "weighted\nGy" if rbe is None else f"RBE {rbe['value']:g}\nGy", "BED\nGy"]:
         table.add_column(head, justify="left" if head == "region" else "right", overflow="fold")
     for row in document["regions"]:
         table.add_row(
@@ -111,16 +111,14 @@ def print_alpha(document: dict[str, Any]) -> None:
         )  # fmt: skip
     console.print(table)
     console.print(_members(Table(pad_edge=False, box=SIMPLE_HEAD, title_justify="left"), document))
-    console.print(
-        f"Decays within {document['horizon_h']:.4g} h; {document['assumption']}. RBE {rbe['value']:g} for "
-        f"{rbe['endpoint']} ({rbe.get('source')}).",
-        highlight=False,
-    )
+    console.print(premises_sentence(document, rbe), highlight=False)
     for sentence in document["unseen"]:
         console.print(sentence, highlight=False)
     for row in document["regions"]:
         for warning in row["warnings"]:
-            console.print(f"[yellow]{row['region']}:[/yellow] {warning}", highlight=False)
+            # those of doses name the region themselves
+            said = warning.removeprefix(f"{row['region']}: ")
+            console.print(f"[yellow]{row['region']}:[/yellow] {said}", highlight=False)
     for warning in document["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
     console.print(f"[dim]{document['note']}[/dim]", soft_wrap=True)

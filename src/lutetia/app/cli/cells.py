@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lutetia.dose.small_scale.tracks import ElectronModel
 
 NOTE: Final = "Absorbed dose in Gy, without weighting for RBE. Research use only."
-HALF_LIVES: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +94,7 @@ def cells(
 
 def _members(nuclide: str, chain: bool, duration_h: float | None, without: tuple[str, ...]) -> dict[str, float]:
     from lutetia.dose.small_scale.cell import chain_members
+    from lutetia.dose.small_scale.unseen import HALF_LIVES
     from lutetia.physics.nuclides import nuclide as nuclide_of
 
     parent = nuclide_of(nuclide)

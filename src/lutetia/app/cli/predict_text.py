@@ -3,6 +3,8 @@
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from lutetia.app.report.chains import RADIATIONS, premises_sentence, rbe_keys
+from lutetia.kinetics.redistribution import EQUILIBRIUM
 from lutetia.units import BQ_PER_MBQ, H_PER_S, MBQ_PER_BQ
 
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ NOTE: Final = (
     "Research use only; the decision is the physician's. Absorbed doses are unweighted; a weighted one stands beside "
     "them and names its RBE."
 )
-ASSUMPTION: Final = "daughters decay where the parent does"
 
 
 def prediction_document(found: "Prediction", wanted: "Wanted") -> dict[str, Any]:
@@ -38,9 +39,9 @@ def prediction_document(found: "Prediction", wanted: "Wanted") -> dict[str, Any]
         "probability": answer.probability,
         "limit_is": "rbe-weighted" if wanted.weighting.limits_weighted else "absorbed",
         "regions": [_region(region, wanted.weighting) for region in found.regions.values()],
-        "limits": [_limit(judged, activity) for judged in answer.limits],
+        "limits": [_limit(judged, found.regions[judged.margin.region], activity) for judged in answer.limits],
         "horizon_h": found.horizon_s * H_PER_S,
-        "assumption": ASSUMPTION,
+        "assumption": EQUILIBRIUM.name,
         "warnings": list(found.warnings),
         "note": NOTE,
     }  # fmt: skip
@@ -81,18 +82,16 @@ def _dose(region: "RegionPrediction", weighting: "Weighting") -> dict[str, Any]:
         empty = ("mass_g", "absorbed_dose_Gy_per_MBq", "u_absorbed_dose_Gy_per_MBq", "interval_95_Gy_per_MBq",
                  "by_radiation_Gy_per_MBq", "rbe", "rbe_weighted_Gy_per_MBq", "method")  # fmt: skip
         return dict.fromkeys(empty)
-    parts = region.dose.parts
+    parts, weighted = region.dose.parts, region.dose.weighted(weighting.rbe, weighting.endpoint)
     total = parts.total_gy
     return {
         "mass_g": region.dose.mass.value_g,
         "absorbed_dose_Gy_per_MBq": total * BQ_PER_MBQ,
         "u_absorbed_dose_Gy_per_MBq": _times(region.relative_u, total * BQ_PER_MBQ),
         "interval_95_Gy_per_MBq": _scaled(region.interval_95(total), BQ_PER_MBQ),
-        "by_radiation_Gy_per_MBq": {
-            kind: getattr(parts, f"{kind}_gy") * BQ_PER_MBQ for kind in ("alpha", "recoil", "electron", "photon")
-        },
-        "rbe": {"value": weighting.rbe, "endpoint": weighting.endpoint},
-        "rbe_weighted_Gy_per_MBq": region.dose.weighted(weighting.rbe, weighting.endpoint) * BQ_PER_MBQ,
+        "by_radiation_Gy_per_MBq": {kind: getattr(parts, f"{kind}_gy") * BQ_PER_MBQ for kind in RADIATIONS},
+        "rbe": rbe_keys(weighted),
+        "rbe_weighted_Gy_per_MBq": weighted.weighted_gy * BQ_PER_MBQ,
         "method": region.dose.dose.method,
     }
 
@@ -103,7 +102,7 @@ def _limit_name(judged: "JudgedLimit") -> str:
     return f"{name_of(judged.margin.limit)}, {judged.margin.region}"
 
 
-def _limit(judged: "JudgedLimit", activity_mbq: float | None) -> dict[str, Any]:
+def _limit(judged: "JudgedLimit", region: "RegionPrediction", activity_mbq: float | None) -> dict[str, Any]:
     from lutetia.therapy.activity.limits import name_of
 
     margin = judged.margin
@@ -123,6 +122,9 @@ def _limit(judged: "JudgedLimit", activity_mbq: float | None) -> dict[str, Any]:
         ],
         "decides": margin.decides,
         "predicted_Gy": None if activity_mbq is None else margin.after(activity),
+        "predicted_absorbed_Gy": None
+        if activity_mbq is None or region.dose is None
+        else region.dose.parts.total_gy * activity,
         "probability_exceeded": None if activity_mbq is None else margin.probability(activity),
         "allows_MBq": judged.allows_bq * MBQ_PER_BQ,
         "allows_by_estimate_MBq": judged.allows_by_estimate_bq * MBQ_PER_BQ,
@@ -149,8 +151,13 @@ def print_prediction(document: dict[str, Any]) -> None:
             console.print(f"[yellow]{row['region']}:[/yellow] {warning}", highlight=False)
     for warning in document["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
-    console.print(f"Decays within {document['horizon_h']:.4g} h; {document['assumption']}.", highlight=False)
+    console.print(premises_sentence(document, _rbe(document)), highlight=False)
     console.print(f"[dim]{document['note']}[/dim]", soft_wrap=True)
+
+
+def _rbe(document: dict[str, Any]) -> dict[str, Any] | None:
+    """The RBE of all regions' weighted doses, None where no region has a dose."""
+    return next((row["rbe"] for row in document["regions"] if row["rbe"] is not None), None)
 
 
 def _sentence(document: dict[str, Any]) -> str:
@@ -167,7 +174,10 @@ def _sentence(document: dict[str, Any]) -> str:
         "by best estimate alone" if tight["probability_exceeded"] is None
         else f"probability of passing it at most {document['probability']:.2g}"
     )  # fmt: skip
-    weighted = ", RBE-weighted" if document["limit_is"] == "rbe-weighted" else ""
+    weighted = ""
+    if document["limit_is"] == "rbe-weighted":
+        rbe, absorbed = _rbe(document) or {}, value_text(tight["predicted_absorbed_Gy"], None)
+        weighted = f", RBE-weighted (RBE {rbe['value']:g} for {rbe['endpoint']}; {absorbed} Gy absorbed)"
     return (
         f"[bold]{therapy}: at most {rounded_down(activity)} MBq[/bold] by {document['limited_by']}{weighted} ({kept}); "
         f"by best estimate {estimate} MBq{between}."
@@ -185,7 +195,7 @@ def rounded_down(activity_mbq: float) -> str:
 def _regions(table: Any, document: dict[str, Any]) -> Any:
     from lutetia.app.cli.results import value_text
 
-    rbe = next((row["rbe"]["value"] for row in document["regions"] if row["rbe"] is not None), None)
+    rbe = _rbe(document)
     table.title = f"{document['therapy']['nuclide']} per administered activity; ± is k=1"
     heads = [
         "region",
@@ -197,7 +207,7 @@ def _regions(table: Any, document: dict[str, Any]) -> Any:
         "absorbed\nmGy/MBq",
         "of it\nalpha %",
     ]
-    for head in [*heads, f"RBE {rbe:g}\nmGy/MBq" if rbe is not None else "RBE\n-"]:
+    for head in [*heads, f"RBE {rbe['value']:g}\nmGy/MBq" if rbe is not None else "RBE\n-"]:
         table.add_column(head, justify="left" if head == "region" else "right", no_wrap=True)
     for row in document["regions"]:
         parts, dose = row["by_radiation_Gy_per_MBq"], row["absorbed_dose_Gy_per_MBq"]

@@ -1,6 +1,6 @@
 """Doses of decay chains for reports: keys of documents, and a picture by radiation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,14 +23,25 @@ def chain_keys(dose: "ChainAbsorbedDose", weighted: "RbeWeightedDose | None") ->
             name: {kind: getattr(member, f"{kind}_gy") for kind in RADIATIONS}
             for name, member in dose.by_member.items()
         },
-        "rbe": None
-        if weighted is None
-        else {
-            "value": weighted.rbe, "endpoint": weighted.endpoint, "source": weighted.source,
-            "verified": weighted.verified,
-        },
+        "rbe": None if weighted is None else rbe_keys(weighted),
         "rbe_weighted_dose_Gy": None if weighted is None else weighted.weighted_gy,
     }  # fmt: skip
+
+
+def rbe_keys(weighted: "RbeWeightedDose") -> dict[str, Any]:
+    """The factor of a weighted dose, the effect it is for, and whose it is."""
+    return {
+        "value": weighted.rbe, "endpoint": weighted.endpoint, "source": weighted.source, "verified": weighted.verified,
+    }  # fmt: skip
+
+
+def premises_sentence(document: Mapping[str, Any], rbe: Mapping[str, Any] | None) -> str:
+    """Horizon and assumption of a document's doses, and ``rbe_keys`` of those weighted, in words."""
+    text = f"Decays within {document['horizon_h']:.4g} h; {document['assumption']}."
+    if rbe is None:
+        return text
+    checked = "" if rbe["verified"] else ", not verified"
+    return f"{text} RBE {rbe['value']:g} for {rbe['endpoint']} ({rbe['source']}{checked})."
 
 
 def chain_figure(panels: Sequence[Panel], *, columns: int = 2) -> Any:
@@ -68,14 +79,13 @@ def _panel(axis: Any, bars: Sequence[Bar]) -> None:
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
     u = [dose.absorbed.standard_uncertainty_gy or 0.0 for dose in doses]
     axis.errorbar(places, bottom, u, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=2)
-    rbe = doses[0].rbe if doses else 1.0
     # without alphas the weighted dose is the absorbed one
     marked = [
         (place, dose.weighted_gy) for place, dose in enumerate(doses) if dose.absorbed.by_radiation.alpha_gy > 0
     ]
     axis.plot(
         [place + 0.4 for place, _ in marked], [weighted for _, weighted in marked], "D", color="#333333", ms=4,
-        mfc="white", ls="none", label=f"weighted, RBE {rbe:g}",
+        mfc="white", ls="none", label=f"weighted, RBE {doses[0].rbe:g} for {doses[0].endpoint}" if doses else "weighted",
     )  # fmt: skip
     for place, top, error in zip(places, bottom, u, strict=True):
         _number(axis, place, top + error, top)

@@ -5,7 +5,7 @@ targets from them, ``rbe_weighted`` sets a weighted dose beside an absorbed one,
 """
 
 from lutetia.dose.chains.doses import Body, chain_absorbed_doses
-from lutetia.dose.chains.model import RADIATIONS, ChainAbsorbedDose, RadiationDose, combined
+from lutetia.dose.chains.model import RADIATIONS, USUAL_HALF_LIVES, ChainAbsorbedDose, RadiationDose, combined
 from lutetia.dose.chains.origins import Contribution, contributions, equilibrium_contributions
 from lutetia.dose.chains.weighted import DETERMINISTIC, RBE_SOURCE, RbeWeightedDose, rbe_weighted
 
@@ -13,6 +13,7 @@ __all__ = [
     "DETERMINISTIC",
     "RADIATIONS",
     "RBE_SOURCE",
+    "USUAL_HALF_LIVES",
     "Body",
     "ChainAbsorbedDose",
     "Contribution",

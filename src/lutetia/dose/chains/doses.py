@@ -11,6 +11,7 @@ from lutetia.dose.chains.origins import Contribution, require_once
 from lutetia.dose.chains.pools import BLOOD, organ_in, pools, shares_of
 from lutetia.dose.organ_level.coefficients import ReferenceTable
 from lutetia.dose.organ_level.doses import REMAINDER, TOTAL_BODY
+from lutetia.dose.organ_level.folding import PAIRED
 from lutetia.errors import InputError
 from lutetia.physics.anatomy import Sex
 
@@ -82,7 +83,7 @@ def chain_absorbed_doses(
     ----------
     parts : decays by curve (``contributions``)
     body : whose
-    targets : organs beside those that have curves
+    targets : organs beside those that have curves; a pair whose sides have doses of their own is left out, and told
     shared_relative_u : relative standard uncertainty that all curves share (calibration); None leaves it out
 
     Returns
@@ -103,7 +104,7 @@ def chain_absorbed_doses(
     table = reference_table_of(body.sex, _any_member(listed))
     organs = _organs(listed, body, table, targets)
     told = list(dict.fromkeys(warning for part in listed for warning in part.activities.warnings))
-    told += _of_pools(listed, organs, body, table)
+    told += _of_pools(listed, organs, body, table) + _of_sides(targets, organs)
     found: dict[str, ChainAbsorbedDose] = {}
     for name, organ in organs.items():
         mass_g, u_mass, warnings = _mass(name, organ, body, table)
@@ -162,9 +163,21 @@ def _organs(
         organ = target if target in table.targets else f"{target}s"
         if organ not in table.targets:
             raise InputError(f"{target}: no target of the {table.phantom}; there are {', '.join(table.targets)}.")
-        if organ not in organs.values():
+        if organ not in organs.values() and not _holds_sides(organ, organs):
             organs[target] = organ
+    _require_sides_or_both(organs)
     return organs
+
+
+def _holds_sides(organ: str, organs: Mapping[str, str | None]) -> bool:
+    """Whether sides of a pair have doses of their own, by their own masses."""
+    return any(side in organs.values() for side in PAIRED.get(organ, ()))
+
+
+def _require_sides_or_both(organs: Mapping[str, str | None]) -> None:
+    for name, organ in organs.items():
+        if organ is not None and _holds_sides(organ, organs):
+            raise InputError(f"{name} holds its sides, which stand there too; give the sides or both together.")
 
 
 def _mass(
@@ -184,12 +197,13 @@ def _mass(
 
 
 def _sides(organs: Mapping[str, str | None], body: Body, table: ReferenceTable) -> dict[str, float]:
-    """Masses of organs with curves of their own. [g]"""
+    """Masses of both of each pair of which one or both have a curve; of a side without, the reference mass. [g]"""
+    named = {organ: name for name, organ in organs.items() if organ is not None}
     found = {}
-    for name, organ in organs.items():
-        if organ is not None:
-            given = body.masses.get(name)
-            found[organ] = table.mass_g(organ) if given is None else given.value_g
+    for side in (side for both in PAIRED.values() if not named.keys().isdisjoint(both) for side in both):
+        given = body.masses.get(named[side]) if side in named else None
+        if given is not None or side in table.targets:
+            found[side] = table.mass_g(side) if given is None else given.value_g
     return found
 
 
@@ -262,6 +276,15 @@ def _uncertainty(
             return None
         terms.append(contribution.relative_u * own)
     return math.hypot(*terms)
+
+
+def _of_sides(targets: Sequence[str], organs: Mapping[str, str | None]) -> list[str]:
+    """Targets that are left out because their sides have doses."""
+    return [
+        f"{target}: no dose of both together, since each side with a curve has its own by its own mass."
+        for target in targets
+        if target not in organs and _holds_sides(target, organs)
+    ]
 
 
 def _of_pools(

@@ -8,6 +8,8 @@ from typing import Final, Literal
 from lutetia.errors import InputError
 
 Radiation = Literal["alpha", "recoil", "electron", "photon"]
+USUAL_HALF_LIVES: Final = 20
+"""Of the parent, after which a millionth is left: the horizon where none is given."""
 RADIATIONS: Final[tuple[Radiation, ...]] = ("alpha", "recoil", "electron", "photon")
 
 

@@ -66,8 +66,7 @@ def shares_of(region: str, table: ReferenceTable, sides: Mapping[str, float]) ->
     ----------
     region : of decays
     table : of the reference person
-    sides : masses [g] of those organs that have curves of their own; a pair's decays go to its sides by mass, where the
-        curves are of the sides
+    sides : masses [g] of both of each pair of which one or both have a curve; the pair's decays go to them by mass
     """
     if region == EXCRETED:
         return ()
@@ -82,7 +81,7 @@ def shares_of(region: str, table: ReferenceTable, sides: Mapping[str, float]) ->
 
 def _by_side(source: str, share: float, sides: Mapping[str, float]) -> Shares:
     both = PAIRED.get(source, ())
-    if not both or source in sides or not all(side in sides for side in both):
+    if not both or not all(side in sides for side in both):
         return ((source, share),)
     total = sum(sides[side] for side in both)
     return tuple((side, share * sides[side] / total) for side in both)

@@ -1,7 +1,7 @@
 """S coefficients of cells: nucleus, cytoplasm and whole cell from activity in, on or beside them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -12,8 +12,8 @@ from lutetia.dose.small_scale.hits import hits_per_decay
 from lutetia.dose.small_scale.tracks import ElectronModel, absorbed_by_radiation
 from lutetia.dose.sphere import ByRadiation
 from lutetia.errors import InputError
+from lutetia.physics.chains import Member, chain, chain_decays
 from lutetia.physics.emissions import emissions
-from lutetia.physics.nuclides import decays_of_chain
 from lutetia.units import CM_PER_UM, GY_PER_MEV_PER_G
 
 Source = Literal["nucleus", "cytoplasm", "cell", "surface"]
@@ -200,26 +200,32 @@ def _in_sphere(
 
 
 def chain_members(parent: str, duration_s: float, *, without: tuple[str, ...] = ()) -> dict[str, float]:
-    """Decays of a nuclide and its progeny within a time, per decay of the parent, where all stay together.
+    """Decays of a nuclide and its progeny within a time, per decay of the parent, at the place of the parent.
 
     Parameters
     ----------
     parent : nuclide
-    duration_s : from a pure parent on; infinity counts 207Bi (33 y) after 211At and 209Bi after 225Ac in full. [s]
-    without : members that leave before they decay, or that are not asked for
+    duration_s : from a pure parent on; infinity only where no member that stays lives longer than a year. [s]
+    without : daughters that leave before they decay; what follows from them alone leaves with them
 
     Raises
     ------
     InputError
-        A name in ``without`` that is no member.
+        A name in ``without`` that is no daughter; infinity with 207Bi or its like.
     """
-    found = decays_of_chain(parent, duration_s)
-    gone = {emissions(name).name for name in without}
-    if not gone <= set(found):
-        raise InputError(
-            f"{', '.join(sorted(gone - set(found)))} not in the chain of {parent}: {', '.join(found)}."
-        )
-    return {name: decays for name, decays in found.items() if name not in gone and decays > 0}
+    whole = chain(parent)
+    gone = {whole.member(name).name for name in without}
+    if whole.parent in gone:
+        raise InputError(f"{whole.parent} is the parent; only daughters can leave before they decay.")
+    kept: dict[str, Member] = {}
+    for member in whole.members:
+        mothers = {branch.mother for branch in whole.branches if branch.daughter == member.name}
+        if member.name not in gone and (member.name == whole.parent or mothers & set(kept)):
+            kept[member.name] = member
+    branches = tuple(b for b in whole.branches if b.mother in kept and b.daughter not in gone)
+    staying = replace(whole, members=tuple(kept.values()), branches=branches)
+    found = chain_decays(staying, horizon_s=duration_s, activity_bq=1.0).per_parent_decay
+    return {name: decays for name, decays in found.items() if decays > 0}
 
 
 def chain_cell_dose(

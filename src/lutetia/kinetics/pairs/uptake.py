@@ -47,6 +47,7 @@ class Pair:
     ----------
     imaging, therapy : for example "Pb-203", "Pb-212"
     without_ratio : what is taken where no ratio is published: "same substance", "assumed", "none"
+    source, verified : of that
     """
 
     imaging: str
@@ -67,15 +68,25 @@ def _rows(folder: str, name: str) -> tuple[Mapping[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
+def pair_rows() -> tuple[Mapping[str, str], ...]:
+    """The table of pairs as text: what is assumed of uptake, and what agents and chemistry they have."""
+    return _rows("theranostic_pairs", "pairs.csv")
+
+
+def ratio_rows() -> tuple[Mapping[str, str], ...]:
+    """The table of published ratios as text; only those ``used_for`` uptake multiply a curve."""
+    return _rows("uptake_ratios", "uptake_ratios.csv")
+
+
 @cache
 def known_pairs() -> tuple[Pair, ...]:
     """The table of pairs."""
     return tuple(
         Pair(
             imaging=row["imaging"], therapy=row["therapy"], without_ratio=row["without_ratio"],
-            source=row["source"], verified=row["verified"] == "true",
+            source=row["ratio_source"], verified=row["ratio_verified"] == "true",
         )
-        for row in _rows("theranostic_pairs", "pairs.csv")
+        for row in pair_rows()
     )  # fmt: skip
 
 
@@ -137,7 +148,7 @@ def uptake_ratio(
 
 
 def _published(pair: Pair, organ: str, agent: str) -> UptakeRatio | None:
-    for row in _rows("uptake_ratios", "uptake_ratios.csv"):
+    for row in (row for row in ratio_rows() if row["used_for"] == "uptake"):
         same = (row["imaging"], row["therapy"], row["region"]) == (pair.imaging, pair.therapy, organ)
         if not same or (agent and row["ligand"].upper() not in agent.upper()):
             continue

@@ -14,7 +14,7 @@ from typing import Literal
 from lutetia.errors import InputError, MissingDataError
 from lutetia.physics.nuclides import decays_of_chain, nuclide
 from lutetia.response.bed import rbe_weighted_dose
-from lutetia.therapy.agents.tables import is_verified, number, rows
+from lutetia.therapy.agents.tables import Row, is_verified, number, rows
 
 GY_PER_MBQ = {
     "mGy/MBq": 1e-3,
@@ -89,7 +89,7 @@ def published_doses() -> tuple[PublishedDose, ...]:
     return tuple(map(_published, rows("doses.csv")))
 
 
-def _published(row: dict[str, str]) -> PublishedDose:
+def _published(row: Row) -> PublishedDose:
     factor = GY_PER_MBQ[row["unit"]]
     patients, rbe = number(row, "patients"), number(row, "rbe")
     spread, low, high = (

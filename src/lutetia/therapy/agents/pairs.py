@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from lutetia.kinetics.pairs.uptake import pair_rows, ratio_rows
 from lutetia.physics.nuclides import nuclide
-from lutetia.therapy.agents.tables import cites, is_verified, number, rows
+from lutetia.therapy.agents.tables import cites, is_verified, number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UptakeRatio:
-    """A published ratio of therapy to imaging, or the two values it is of.
+class PublishedRatio:
+    """A published ratio of therapy to imaging, of uptake or for comparison.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class Pair:
     source: str
     verified: bool
     cites: tuple[str, ...]
-    ratios: tuple[UptakeRatio, ...]
+    ratios: tuple[PublishedRatio, ...]
 
     @property
     def same_element(self) -> bool:
@@ -86,18 +87,18 @@ def pairs() -> tuple[Pair, ...]:
             cites=cites(row),
             ratios=tuple(_ratios(row["imaging"], row["therapy"])),
         )
-        for row in rows("pairs.csv")
+        for row in pair_rows()
     )
 
 
-def _ratios(imaging: str, therapy: str) -> Iterable[UptakeRatio]:
-    for row in rows("uptake_ratios.csv"):
+def _ratios(imaging: str, therapy: str) -> Iterable[PublishedRatio]:
+    for row in ratio_rows():
         if (row["imaging"], row["therapy"]) == (imaging, therapy):
             # a publication states the ratio, or the two values it is of
             ratio = float(row["ratio"] or float(row["of_therapy"]) / float(row["of_imaging"]))
-            error, patients = number(row, "relative_se"), number(row, "patients")
-            yield UptakeRatio(
-                vector=row["vector"],
+            error, patients = number(row, "relative_u"), number(row, "patients")
+            yield PublishedRatio(
+                vector=row["ligand"],
                 region=row["region"],
                 quantity=row["quantity"],
                 ratio=ratio,

@@ -1,10 +1,11 @@
 """The tables of agents as rows of text, and what a row says of its source."""
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-Row = dict[str, str]
+Row = Mapping[str, str]
 
 
 @cache

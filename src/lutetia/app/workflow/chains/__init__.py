@@ -10,6 +10,7 @@ from lutetia.app.workflow.chains.beds import TwoComponentBed, two_component_bed
 from lutetia.app.workflow.kinetics.regions import KineticsChoice, fit_region
 from lutetia.app.workflow.prediction.source import Mass, kind_called
 from lutetia.dose.chains import (
+    USUAL_HALF_LIVES,
     Body,
     ChainAbsorbedDose,
     Contribution,
@@ -29,15 +30,12 @@ from lutetia.physics.anatomy import Sex
 from lutetia.physics.chains import Chain, chain
 from lutetia.physics.nuclides import HalfLifeData, nuclide
 
-HALF_LIVES: Final = 20
-"""Of the parent, after which a millionth is left: the horizon where none is given."""
 FREE_DAUGHTERS_REACH: Final = ("kidneys", "red marrow", "liver")
 """Organs that have a dose without a curve of their own when daughters come free."""
 Released = Literal["published"]
 
 __all__ = [
     "FREE_DAUGHTERS_REACH",
-    "HALF_LIVES",
     "AlphaDoses",
     "AlphaRegion",
     "Wanted",
@@ -120,11 +118,10 @@ def alpha_doses(wanted: Wanted) -> AlphaDoses:
     family = chain(element.name, wanted.half_life_data)
     table = read_curves(wanted.curves)
     kinds = {curve.region: _kind(curve.region) for curve in table.curves}
-    _require_regions(wanted, kinds)
     _require_given(table.curves, wanted.activity_bq, element.decay_constant_per_s)
     choice = KineticsChoice(model=wanted.model, agent=wanted.agent, administered_activity_bq=wanted.activity_bq)
     fits = {c.region: fit_region(c, nuclide=element, kind=kinds[c.region], choice=choice) for c in table.curves}
-    horizon_s = HALF_LIVES * element.half_life_s if wanted.horizon_s is None else wanted.horizon_s
+    horizon_s = USUAL_HALF_LIVES * element.half_life_s if wanted.horizon_s is None else wanted.horizon_s
     parts = contributions(
         family, fits.values(), horizon_s=horizon_s, scenario=wanted.scenario, relative_u=relative_u(fits)
     )
@@ -133,6 +130,7 @@ def alpha_doses(wanted: Wanted) -> AlphaDoses:
         parts, body=Body(sex=wanted.sex, masses=_masses(wanted, kinds), lesions=_lesions(kinds)),
         targets=(*wanted.targets, *(FREE_DAUGHTERS_REACH if free else ())), shared_relative_u=wanted.calibration_u,
     )  # fmt: skip
+    _require_used(wanted, tuple(doses))
     regions = tuple(_region(wanted, kinds, fits, dose) for dose in doses.values())
     seen = unseen(wanted.voxel_mm, element.name).sentences if any(m.alpha_mev for m in family.members) else ()
     return AlphaDoses(
@@ -189,11 +187,13 @@ def _masses(wanted: Wanted, kinds: Mapping[str, str]) -> dict[str, Mass]:
     return {name: given[name.lower()] for name in names if name.lower() in given}
 
 
-def _require_regions(wanted: Wanted, kinds: Mapping[str, str]) -> None:
-    known = {name.lower() for name in (*kinds, *wanted.targets, *FREE_DAUGHTERS_REACH)}
+def _require_used(wanted: Wanted, regions: tuple[str, ...]) -> None:
+    """Raise where a mass is of no region with a dose: it would change nothing, and nobody would see that."""
+    known = {name.lower() for name in regions}
     for name in wanted.masses:
         if name.strip().lower() not in known:
-            raise InputError(f"--mass-g {name}: no such region; there are {', '.join(kinds)} (--target for more).")
+            there = ", ".join(regions) or "none"
+            raise InputError(f"--mass-g {name}: no such region has a dose; there are {there} (--target for more).")
 
 
 def _require_given(

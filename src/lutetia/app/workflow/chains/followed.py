@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lutetia.app.case.settings import Case
-from lutetia.app.workflow.chains import HALF_LIVES, relative_u, scenario_of
-from lutetia.dose.chains import Contribution, contributions, equilibrium_contributions
+from lutetia.app.workflow.chains import relative_u, scenario_of
+from lutetia.dose.chains import USUAL_HALF_LIVES, Contribution, contributions, equilibrium_contributions
 from lutetia.dose.small_scale.unseen import unseen
 from lutetia.errors import InputError, MissingDataError
 from lutetia.kinetics.curve import CurveFit, TimeActivityCurve
@@ -83,7 +83,7 @@ def followed_chain(case: Case, element: Nuclide) -> FollowedChain | None:
             raise InputError(f"{element.name} and its daughters emit no alphas; leave out redistribution and rbe.")
         return None
     scenario = _scenario(case, element.name)
-    horizon_s = HALF_LIVES * element.half_life_s if asked.horizon_s is None else asked.horizon_s
+    horizon_s = USUAL_HALF_LIVES * element.half_life_s if asked.horizon_s is None else asked.horizon_s
     return FollowedChain(
         parent=element.name, horizon_s=horizon_s, members=decays_of_chain(element.name, horizon_s),
         scenario=scenario,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from lutetia.app.workflow.prediction.doses import chain_doses
 from lutetia.app.workflow.prediction.limits import (
@@ -14,6 +13,7 @@ from lutetia.app.workflow.prediction.limits import (
     asked_limits,
 )
 from lutetia.app.workflow.prediction.source import Beside, ImagingStudy, read_study
+from lutetia.dose.chains import USUAL_HALF_LIVES
 from lutetia.errors import FitError, InputError, MissingDataError
 from lutetia.kinetics.pairs.prediction import PredictedCurve, predict_curve
 from lutetia.kinetics.pairs.reweighting import reweighted_population
@@ -26,9 +26,6 @@ from lutetia.physics.nuclides import decays_of_chain, nuclide
 from lutetia.therapy.activity.course import organ_of
 
 Progress = Callable[[str, float], None]
-
-HALF_LIVES: Final = 20
-"""Of the parent, after which a millionth is left: the usual horizon."""
 
 __all__ = ["Prediction", "Wanted", "predict"]
 
@@ -99,7 +96,7 @@ def predict(wanted: Wanted, *, progress: Progress = lambda _text, _share: None) 
     limits = asked_limits(wanted.limits, wanted.kidney_limit_gy)
     study = read_study(wanted.source, imaging=pair.imaging, beside=wanted.beside, progress=progress)
     therapy = nuclide(pair.therapy)
-    horizon_s = HALF_LIVES * therapy.half_life_s if wanted.horizon_s is None else wanted.horizon_s
+    horizon_s = USUAL_HALF_LIVES * therapy.half_life_s if wanted.horizon_s is None else wanted.horizon_s
     curves, told = _curves(wanted, pair, study, horizon_s, {rows[0].region for rows in limits})
     doses, more = chain_doses(
         {name: curve.time_integrated_activity_s for name, curve in curves.items()}, therapy=therapy.name,

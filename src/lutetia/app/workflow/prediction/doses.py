@@ -8,6 +8,7 @@ from lutetia.dose.chains import (
     Body,
     ChainAbsorbedDose,
     RadiationDose,
+    RbeWeightedDose,
     chain_absorbed_doses,
     equilibrium_contributions,
     rbe_weighted,
@@ -27,9 +28,9 @@ class RegionDose:
         """By radiation. [Gy/Bq]"""
         return self.dose.by_radiation
 
-    def weighted(self, rbe: float, endpoint: str) -> float:
+    def weighted(self, rbe: float, endpoint: str) -> RbeWeightedDose:
         """Alphas and recoil by an RBE, electrons and photons by 1. [Gy/Bq]"""
-        return rbe_weighted(self.dose, rbe=rbe, endpoint=endpoint).weighted_gy
+        return rbe_weighted(self.dose, rbe=rbe, endpoint=endpoint)
 
 
 def chain_doses(

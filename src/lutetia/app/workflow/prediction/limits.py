@@ -78,7 +78,7 @@ class Weighting:
 
     def limited(self, dose: RegionDose) -> float:
         """The dose that is limited. [Gy/Bq]"""
-        return dose.weighted(self.rbe, self.endpoint) if self.limits_weighted else dose.parts.total_gy
+        return dose.weighted(self.rbe, self.endpoint).weighted_gy if self.limits_weighted else dose.parts.total_gy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,9 +226,10 @@ def _weighted(each: JudgedLimit, weighting: Weighting, region: RegionPrediction)
     dose = region.dose
     if dose is None or not dose.parts.alpha_gy > 0 or weighting.limits_weighted:
         return []
-    weighted_gy = dose.weighted(weighting.rbe, weighting.endpoint) * each.allows_bq
+    weighted_gy = dose.weighted(weighting.rbe, weighting.endpoint).weighted_gy * each.allows_bq
+    absorbed_gy = dose.parts.total_gy * each.allows_bq
     return [
         f"{name_of(each.margin.limit)} comes from electrons and photons. With the activity that it allows in absorbed "
-        f"dose, the {spoken(each.margin.region)} has an RBE-weighted dose of {weighted_gy:.3g} Gy "
-        f"(RBE {weighting.rbe:g}); --limit-is rbe-weighted keeps that under the limit."
+        f"dose, {absorbed_gy:.3g} Gy in {spoken(each.margin.region)} are {weighted_gy:.3g} Gy RBE-weighted (RBE "
+        f"{weighting.rbe:g} for {weighting.endpoint}); --limit-is rbe-weighted keeps that under the limit."
     ]
