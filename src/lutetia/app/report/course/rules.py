@@ -146,7 +146,7 @@ def _tone(state: str) -> str:
 def eligibility_sections(content: CourseContent, sources: Sources) -> list[Block]:
     """Every rule with what was found."""
     document = content.eligibility
-    if document is None:
+    if document is None or not content.goes_on:
         return []
     rows = [
         [

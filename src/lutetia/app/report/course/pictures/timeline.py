@@ -231,4 +231,7 @@ def _common(
         )  # fmt: skip
     locator = AutoDateLocator(minticks=4, maxticks=12)  # type: ignore[no-untyped-call]
     axes[-1].xaxis.set_major_locator(locator)
-    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    dates = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+    axes[-1].xaxis.set_major_formatter(dates)
+    years = sorted({ends[0].year, ends[1].year})
+    axes[-1].set_xlabel(" to ".join(map(str, years)), loc="right", fontsize=TEXT - 1)
