@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lutetia.app.cli import application
+from lutetia.app.report.chains import chain_figure
+from lutetia.dose.chains import ChainAbsorbedDose, RadiationDose, rbe_weighted
 from lutetia.physics.chains import chain
 from lutetia.physics.nuclides import nuclide
 
@@ -168,6 +170,16 @@ def test_in_words_with_a_picture(curves, tmp_path):
         assert part in text
     assert "red marrow: red marrow" not in text
     assert plot.read_bytes()[1:4] == b"PNG"
+
+
+def test_the_picture_names_the_effect_that_its_rbe_is_for():
+    dose = ChainAbsorbedDose(
+        target="kidneys", by_member={"Po-213": RadiationDose(alpha_gy=1.0)}, mass_g=300.0, horizon_s=1e6, sources=(),
+        assumption="by hand", method="by hand", standard_uncertainty_gy=None, warnings=(),
+    )  # fmt: skip
+    figure = chain_figure([("one", [("kidneys", rbe_weighted(dose, rbe=3.0, endpoint="cell survival"))])])
+    (legend,) = figure.legends
+    assert "weighted, RBE 3 for cell survival" in [text.get_text() for text in legend.get_texts()]
 
 
 @pytest.mark.parametrize(
