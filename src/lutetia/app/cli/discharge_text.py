@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_discharge(document: dict[str, Any]) -> None:
-    """Show the document of ``discharge_document``."""
+def print_discharge(document: dict[str, Any], about: str = "") -> None:
+    """Show the document of ``discharge_document``: a caution, what it is about, the sheet."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console()
     if document["caution"]:
         console.print(f"[bold red]CAUTION:[/bold red] {escape(document['caution'])}\n", highlight=False)
+    if about:
+        console.print(escape(about), highlight=False, soft_wrap=True)
     console.print(
         f"[bold]Discharge sheet[/bold]: {document['activity_MBq']:g} MBq {document['agent'] or document['nuclide']}, "
         f"given at {clock(document['administered_at_h'])}",
@@ -97,15 +99,27 @@ def _print_limits(console: "Console", limits: list[dict[str, Any]]) -> None:
         head = f"[bold]{row['place']}[/bold]: {row['quantity']}, "
         if row["value"] is None:
             told = "the value is not in the table"
+        elif row["withheld"]:
+            told = f"{row['value']:g} {unit}: [bold red]verdict withheld[/bold red], see CAUTION{_doses(row, ':')}"
         elif row["met_from_h"] is not None:
             told = f"{row['value']:g} {unit}: met from {row['met_from_h']:.1f} h after administration on"
         else:
             over = "exceeded" if row["exceeded"] else "not exceeded"
-            told = (
-                f"{row['value']:g} {unit}: {over} by the formula without excretion ({row['formula_mSv']:.2f} mSv); with "
-                f"this dose rate and retention {row['patient_mSv']:.2f} mSv"
-            )
-        console.print(f"{head}{told}; {row['meaning']}. {row['source']}{_checked(row)}", highlight=False)
+            told = f"{row['value']:g} {unit}: {over}{_doses(row)}"
+        meaning = "" if row["withheld"] else f"; {row['meaning']}"
+        console.print(f"{head}{told}{meaning}. {row['source']}{_checked(row)}", highlight=False)
+
+
+def _doses(row: dict[str, Any], stop: str = "") -> str:
+    """Doses to another person behind a verdict, after a stop; nothing of another quantity."""
+    if row["formula_mSv"] is None:
+        return ""
+    scaled = row["formula_measured_mSv"]
+    measured = "" if scaled is None else f", {scaled:.2f} mSv scaled by the measured dose rate"
+    return (
+        f"{stop} by the formula without excretion ({row['formula_mSv']:.2f} mSv by the activity{measured}); with this dose "
+        f"rate and retention {row['patient_mSv']:.2f} mSv"
+    )
 
 
 def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
