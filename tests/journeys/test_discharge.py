@@ -1,5 +1,7 @@
 """A patient goes home: the discharge sheet by the command line, good ways first, then what goes wrong."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -175,6 +177,27 @@ def test_as_people_read_it():
     assert "Research use only" in result.stdout
 
 
+def test_instructions_come_first_and_whole_at_80_columns():
+    options = ["discharge", *map(str, LU), "--retention", "dotatate-label", "--country", "US"]
+    printed = CliRunner().invoke(application, options, env={"COLUMNS": "80"}).stdout
+    heads = ("Written instructions", "US: dose to another", "What is left", "How the days come about")
+    places = [printed.index(head) for head in heads]
+    assert places == sorted(places)
+    instructions = printed[places[0] : places[1]]
+    # sleeping partner, children and pregnant, work, transport; each whole in its row
+    order = ("sleeping with another person ", "infant, normal care ", "child of 2 to 5 years ", "household, pregnant ",
+             "work near others ", "work with radiosensitive materials ", "public transport to and from work ")  # fmt: skip
+    found = [instructions.index(name) for name in order]
+    assert found == sorted(found)
+    assert "for 95 of 100 such patients" in printed
+    table = printed[places[3] : printed.index("What is said")]
+    for word in ("radiosensitive", "another", "transport", "materials", "informed", "demanding"):
+        assert re.search(rf"\b{word}\b", table), word
+    assert all(len(line) <= 80 for line in printed.splitlines() if "Research use only" not in line)
+    printed = CliRunner().invoke(application, ["discharge", *map(str, LU), "--dose-rate-uSv-h", "18"]).stdout
+    assert "how surely is not known" in printed
+
+
 def test_japan_is_asked_for_not_invented(lutetia):
     code, document, _ = lutetia("discharge", *LU, "--country", "Japan")
     assert code == 0
@@ -192,7 +215,7 @@ def test_japan_is_asked_for_not_invented(lutetia):
         (("--retention", "guess"), 3, "No retention profile 'guess'; there are physical"),
         (("--retention", "absent.csv"), 2, "absent.csv: no such file"),
         (("--country", "Atlantis"), 3, "No release limits of 'Atlantis'"),
-        (("--contact", "dragon"), 3, "No contact pattern with dragon; there are infant"),
+        (("--contact", "dragon"), 3, "No contact pattern with dragon; there are sleeping"),
         (("--residual-MBq", 118), 3, "--residual-MBq needs --clearance-kBq"),
         (("--collect-h", 48, "--tank-days", 1), 2, "before the end of the collection"),
         (("--collect-h", 4, "--impurity-percent", 101), 2, "--impurity-percent 101; expected at most 100"),

@@ -22,9 +22,10 @@ def print_discharge(document: dict[str, Any], about: str = "") -> None:
         f"given at {clock(document['administered_at_h'])}",
         highlight=False,
     )
+    _print_instructions(console, document)
+    _print_limits(console, document["limits"])
     _print_sources(console, document)
     _print_course(console, document["course"])
-    _print_limits(console, document["limits"])
     _print_contacts(console, document)
     _print_elimination(console, document["elimination"])
     _print_sewer(console, document["sewer"])
@@ -50,7 +51,8 @@ def _table(title: str, heads: Sequence[str]) -> Any:
 
     table = Table(title=title, title_justify="left", pad_edge=False, box=SIMPLE_HEAD)
     for head in heads:
-        table.add_column(head.lstrip("<"), justify="left" if head.startswith("<") else "right")
+        words = head.startswith("<")
+        table.add_column(head.lstrip("<"), justify="left" if words else "right", no_wrap=not words)
     return table
 
 
@@ -122,26 +124,42 @@ def _doses(row: dict[str, Any], stop: str = "") -> str:
     )
 
 
+def _print_instructions(console: "Console", document: dict[str, Any]) -> None:
+    """What the patient is told, in the order of the patterns: that of importance in the shipped ones."""
+    rows = document["contacts"]
+    if not rows:
+        return
+    table = _table(
+        "Written instructions: apart from others after administration", ["<contact", "days", "again from"]
+    )
+    for row in rows:
+        upper = row["upper_95_h"]
+        resume = row["resume_h"] if upper is None else row["resume_upper_95_h"]
+        again = document["administered_at_h"] + resume
+        waits = row["delay_h"] > 0 or (upper or 0) > 0
+        table.add_row(
+            row["name"],
+            days(row["delay_h"] if upper is None else upper),
+            f"day {int(again // 24)}, {clock(again)}" if waits else "-",
+        )
+    console.print(table)
+    sure = any(row["upper_95_h"] is not None for row in rows)
+    who = (
+        "for 95 of 100 such patients" if sure else "for the dose rate and retention below; how surely is not known"
+    )
+    console.print(f"[dim]day 0 is the day of the administration; the days do {who}[/dim]")
+
+
 def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
     rows = document["contacts"]
     if not rows:
         return
     many = document["treatments_per_year"]
-    title = f"Days to wait after administration; {many} treatment{'s' if many > 1 else ''} a year"
-    heads = [
-        "<contact",
-        "limit\nmSv",
-        "no wait\nmSv",
-        "wait\nd",
-        "median (95 %)\nd",
-        "95 of 100\nd",
-        "from then at",
-    ]
+    title = f"How the days come about; {many} treatment{'s' if many > 1 else ''} a year"
+    heads = ["<contact", "limit\nmSv", "no wait\nmSv", "wait\nd", "median (95 %)\nd", "95 of\n100, d"]
     table = _table(title, heads)
     for row in rows:
         upper = row["upper_95_h"]
-        resume = row["resume_h"] if upper is None else row["resume_upper_95_h"]
-        waits = row["delay_h"] > 0 or (upper or 0) > 0
         table.add_row(
             row["name"],
             f"{row['constraint_mSv']:.3g}",
@@ -151,14 +169,8 @@ def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
             if upper is None
             else f"{days(row['median_h'])} ({' to '.join(days(t) for t in row['interval_95_h'])})",
             "-" if upper is None else days(upper),
-            f"day {int((document['administered_at_h'] + resume) // 24)}, {clock(document['administered_at_h'] + resume)}"
-            if waits
-            else "-",
         )
     console.print(table)
-    console.print(
-        "[dim]day 0 is the day of the administration; the last two columns do for 95 of 100 such patients[/dim]"
-    )
 
 
 def days(hours: float) -> str:
