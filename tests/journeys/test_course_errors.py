@@ -203,7 +203,7 @@ def test_a_bad_dose_json(course, tmp_path, text, message):
     assert course("add", "P-001", *second)[0] == 0
     (tmp_path / "dose.json").write_text(text, "utf-8")
     before = course("export", "P-001")[1]
-    code, document, _ = course("add", "P-001", "dose.json", "cycle=2", "time=2026-03-12T10:00")
+    code, document, _ = course("add", "P-001", "dose.json", "cycle=2", "time=2026-03-12T10:00", "--other-subject")
     assert code == 2
     assert document["error"]["message"].startswith(message)
     assert course("export", "P-001")[1] == before

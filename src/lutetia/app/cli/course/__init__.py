@@ -136,6 +136,9 @@ def add(
     column: Annotated[
         list[str] | None, typer.Option("--column", help="Of a CSV: FIELD=HEADER, for each that differs.")
     ] = None,
+    other_subject: Annotated[
+        bool, typer.Option("--other-subject", help="Take doses whose dose.json names another subject.")
+    ] = False,
     if_version: IfVersion = None,
     store: Store = HERE,
     json: Json = False,
@@ -144,7 +147,7 @@ def add(
     with told_errors(as_json=json):
         from datetime import datetime
 
-        from lutetia.app.cli.course.files import check_in_course, records_of
+        from lutetia.app.cli.course.files import check_in_course, check_subjects, records_of
         from lutetia.app.cli.course.given import assignments
         from lutetia.therapy.course.doubts import doubts_of
 
@@ -152,6 +155,8 @@ def add(
             before = courses.load(pseudonym)
             version = before.version if if_version is None else if_version
             given = records_of(what, assignments(words or ()), assignments(column or ()), pseudonym)
+            if not other_subject:
+                check_subjects(pseudonym, given)
             if version == before.version:
                 check_in_course(before.course, given, datetime.now())
             keys = courses.add(pseudonym, given.records, by=by, version=version)

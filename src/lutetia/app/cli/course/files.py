@@ -88,6 +88,23 @@ def check_in_course(course: Course, given: Given, now: datetime) -> None:
     raise InputError(f"{given.where(refused - 1, str(error))}{error}")
 
 
+def check_subjects(pseudonym: str, given: Given) -> None:
+    """Refuse doses whose document is of another subject than the course, without naming either.
+
+    Raises
+    ------
+    InputError
+        After file and line.
+    """
+    for number, record in enumerate(given.records):
+        if isinstance(record, DoseRecord) and record.document["subject"] != pseudonym:
+            message = (
+                "dose.subject: the doses are of another subject than the course; give those of its patient, or "
+                "--other-subject if it is the same one under another name."
+            )
+            raise InputError(f"{given.where(number, message)}{message}")
+
+
 def _refusal(course: Course, records: Sequence[Record], now: datetime) -> InputError | None:
     try:
         course.with_records(*records).check_not_after(now)
