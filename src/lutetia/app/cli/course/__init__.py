@@ -149,7 +149,7 @@ def add(
 
         from lutetia.app.cli.course.files import check_in_course, check_subjects, records_of
         from lutetia.app.cli.course.given import assignments
-        from lutetia.therapy.course.doubts import doubts_of
+        from lutetia.therapy.course.doubts import doubts_of_change
 
         with _store(store) as courses:
             before = courses.load(pseudonym)
@@ -161,7 +161,8 @@ def add(
                 check_in_course(before.course, given, datetime.now())
             keys = courses.add(pseudonym, given.records, by=by, version=version)
             stored = courses.load(pseudonym)
-        document = _changed(pseudonym, stored.version, list(keys), [*given.remarks, *doubts_of(stored.course)])
+        doubts = doubts_of_change(before.course, stored.course, given.records)
+        document = _changed(pseudonym, stored.version, list(keys), [*given.remarks, *doubts])
         shown = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]} ({len(keys)} records)"
         _say(f"Added {shown}.", document, json=json)
 
@@ -180,15 +181,16 @@ def correct(
     """Correct a record; the old revision is kept."""
     with told_errors(as_json=json):
         from lutetia.app.cli.course.given import assignments, values_of
-        from lutetia.therapy.course.doubts import doubts_of
+        from lutetia.therapy.course.doubts import doubts_of_change
 
         with _store(store) as courses:
             version = _version(courses, pseudonym, if_version)
-            kind = courses.load(pseudonym).entry(key).kind
+            before = courses.load(pseudonym)
+            kind = before.entry(key).kind
             changes = values_of(kind, assignments(words))
             new_one = courses.correct(pseudonym, key, changes, by=by, reason=reason, version=version)
             stored = courses.load(pseudonym)
-        document = _changed(pseudonym, stored.version, [key], list(doubts_of(stored.course)))
+        document = _changed(pseudonym, stored.version, [key], list(doubts_of_change(before.course, stored.course)))
         _say(f"Corrected {key}; it is revision {new_one.revision}, the old one is kept.", document, json=json)
 
 
