@@ -337,3 +337,17 @@ def test_a_doubt_is_told_with_its_record_and_in_show(course):
     )
     assert told in course("add", "P-001", *typo[:-1], "time=2026-02-04")[1]["warnings"]
     assert told in course("show", "P-001")[1]["warnings"]
+
+
+def test_a_version_that_does_not_ship_is_doubted(course):
+    words = ("add", "P-001", "enrolment", "protocol=us-label", "date=2026-01-02")
+    (told,) = course(*words, "version=2019-01")[1]["warnings"]
+    # the version of profiles/us-label.yaml
+    assert told.startswith("enrolment.version: '2019-01' of us-label does not ship; ")
+    assert told.endswith("the shipped version 2024-04.")
+    assert (
+        course("add", "P-001", "enrolment", "protocol=us-label", "date=2026-01-03", "version=2024-04")[1][
+            "warnings"
+        ]
+        == []
+    )

@@ -44,6 +44,11 @@ def _protocols(records: Iterable[Record]) -> list[str]:
                 f"No shipped protocol {one.protocol!r}{alike(one.protocol, shipped_ids())}; one of your own is given with "
                 "--protocol FILE to each question."
             )
+        elif one.version and one.version != versions[one.protocol]:
+            told.append(
+                f"enrolment.version: {one.version!r} of {one.protocol} does not ship; questions are answered by the "
+                f"shipped version {versions[one.protocol]}."
+            )
     return list(dict.fromkeys(told))
 
 
