@@ -207,7 +207,7 @@ def test_what_people_read(said, tmp_path):
         "Added lab-1.\n"
     )
     said("add", "P-001", *CYCLE[:-1])
-    said("add", "P-001", str(dose_json(tmp_path, "another")), "cycle=1", "time=2026-03-09T14:00")
+    said("add", "P-001", str(dose_json(tmp_path, "another")), "cycle=1", "time=2026-03-09T14:00", "--other-subject")
     said("add", "P-001", "event", "term=nausea", "grade=1", "ctcae_version=5.0", "start=2026-03-03")
     said("add", "P-001", "medication", "name=ramipril", "start=2020-01-01")
     said("add", "P-001", "diagnosis", "date=2024-06-03", "histology=NET")
@@ -307,3 +307,19 @@ def test_help_reads_as_sentences():
         "Correct a record; the old revision is kept",
     ):
         assert sentence in result.stdout
+
+
+def test_doses_of_another_subject_are_refused(begun, tmp_path):
+    assert begun("add", "P-001", *CYCLE)[0] == 0
+    words = ("add", "P-001", dose_json(tmp_path, "Z-999"), "cycle=1", "time=2026-03-09T14:00")
+    code, document, messages = begun(*words)
+    assert code == 2
+    told = document["error"]["message"]
+    assert told.startswith("dose.json: dose.subject: the doses are of another subject than the course")
+    assert "--other-subject" in told
+    assert "Z-999" not in messages
+    assert "P-001" not in messages
+    assert begun("export", "P-001")[1]["course"].get("doses", []) == []
+    code, document, _ = begun(*words, "--other-subject")
+    assert code == 0
+    assert any("names another subject" in warning for warning in document["warnings"])

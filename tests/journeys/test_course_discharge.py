@@ -105,6 +105,16 @@ def test_dose_rates_that_rise_are_not_a_curve(course):
     assert document["dose_rate"]["at_0_h_uSv_h"] == pytest.approx(30 * 2 ** (48 / HALF_LIFE_H), rel=1e-4)
 
 
+def test_a_dose_rate_that_cannot_be_withholds_the_verdict(course):
+    note(course, 80, "2026-01-05T14:00")
+    document = sheet(course, "--country", "US")
+    # 80 / 46.5 corrected for 4 h of decay; nothing is taken as excreted
+    assert "above an unattenuated source of the activity given: 1.75 times" in document["caution"]
+    assert all(limit["withheld"] and limit["exceeded"] is None for limit in document["limits"])
+    printed = CliRunner().invoke(application, ["course", "discharge", "P-001", "--country", "US"]).stdout
+    assert printed.startswith("CAUTION:")
+
+
 def test_each_cycle_has_its_measurements(course):
     note(course, 12, "2026-01-06T10:00")
     assert course("add", "P-001", *CYCLE_2)[0] == 0

@@ -203,7 +203,7 @@ def test_a_bad_dose_json(course, tmp_path, text, message):
     assert course("add", "P-001", *second)[0] == 0
     (tmp_path / "dose.json").write_text(text, "utf-8")
     before = course("export", "P-001")[1]
-    code, document, _ = course("add", "P-001", "dose.json", "cycle=2", "time=2026-03-12T10:00")
+    code, document, _ = course("add", "P-001", "dose.json", "cycle=2", "time=2026-03-12T10:00", "--other-subject")
     assert code == 2
     assert document["error"]["message"].startswith(message)
     assert course("export", "P-001")[1] == before
@@ -312,3 +312,42 @@ def test_an_error_is_one_document_too(course, words):
     assert set(document["error"]) == {"kind", "message", "exit_code"}
     assert document["error"]["exit_code"] == result.exit_code != 0
     assert result.stderr == f"{document['error']['kind']}: {document['error']['message']}\n"
+
+
+def test_a_table_of_other_headers_names_them_and_shows_how(course, tmp_path):
+    (tmp_path / "labs.csv").write_text("Analyte,time,Result,unit\nplatelets,2026-02-02 08:00,187,10^9/L\n", "utf-8")
+    code, document, _ = course("add", "P-001", "labs.csv")
+    assert code == 2
+    assert document["error"]["message"] == (
+        "labs.csv: no column for test, value; the columns are Analyte, time, Result, unit. Name each that is called "
+        "otherwise, for example --column test=Analyte."
+    )
+    assert course("add", "P-001", "labs.csv", "--column", "test=Analyte", "--column", "value=Result")[0] == 0
+
+
+def test_a_doubt_is_told_with_its_record_and_in_show(course):
+    typo = ("observation", "name=wieght", "value=71", "unit=kg", "time=2026-02-02")
+    told = "No rule looks at: wieght; is it weight?"
+    assert told in course("add", "P-001", *typo)[1]["warnings"]
+    assert (
+        course("add", "P-001", "event", "term=nausea", "grade=1", "ctcae_version=5.0", "start=2026-02-03")[1][
+            "warnings"
+        ]
+        == []
+    )
+    assert told in course("add", "P-001", *typo[:-1], "time=2026-02-04")[1]["warnings"]
+    assert told in course("show", "P-001")[1]["warnings"]
+
+
+def test_a_version_that_does_not_ship_is_doubted(course):
+    words = ("add", "P-001", "enrolment", "protocol=us-label", "date=2026-01-02")
+    (told,) = course(*words, "version=2019-01")[1]["warnings"]
+    # the version of profiles/us-label.yaml
+    assert told.startswith("enrolment.version: '2019-01' of us-label does not ship; ")
+    assert told.endswith("the shipped version 2024-04.")
+    assert (
+        course("add", "P-001", "enrolment", "protocol=us-label", "date=2026-01-03", "version=2024-04")[1][
+            "warnings"
+        ]
+        == []
+    )

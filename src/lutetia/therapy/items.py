@@ -89,6 +89,16 @@ def alike(name: str, known: Iterable[str]) -> str:
     return f"; is it {' or '.join(close)}?" if close else f"; there are {', '.join(names)}"
 
 
+def near_words(kind: str, words: str) -> str:
+    """What words of a record that stand for nothing known may have meant, as a question; empty where nothing is alike."""
+    known = [written for of, written in _written() if of == kind]
+    if kind == "observation":
+        known += [name.replace("_", " ") for name in items()]
+    plain = " ".join(words.replace("_", " ").split()).casefold()
+    close = difflib.get_close_matches(plain, known, n=1, cutoff=0.7)
+    return f"; is it {close[0]}?" if close else "."
+
+
 @cache
 def _written() -> dict[tuple[str, str], tuple[str, str]]:
     rows = _rows("written.csv")

@@ -7,22 +7,25 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_discharge(document: dict[str, Any]) -> None:
-    """Show the document of ``discharge_document``."""
+def print_discharge(document: dict[str, Any], about: str = "") -> None:
+    """Show the document of ``discharge_document``: a caution, what it is about, the sheet."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console()
     if document["caution"]:
         console.print(f"[bold red]CAUTION:[/bold red] {escape(document['caution'])}\n", highlight=False)
+    if about:
+        console.print(escape(about), highlight=False, soft_wrap=True)
     console.print(
         f"[bold]Discharge sheet[/bold]: {document['activity_MBq']:g} MBq {document['agent'] or document['nuclide']}, "
         f"given at {clock(document['administered_at_h'])}",
         highlight=False,
     )
+    _print_instructions(console, document)
+    _print_limits(console, document["limits"])
     _print_sources(console, document)
     _print_course(console, document["course"])
-    _print_limits(console, document["limits"])
     _print_contacts(console, document)
     _print_elimination(console, document["elimination"])
     _print_sewer(console, document["sewer"])
@@ -48,7 +51,8 @@ def _table(title: str, heads: Sequence[str]) -> Any:
 
     table = Table(title=title, title_justify="left", pad_edge=False, box=SIMPLE_HEAD)
     for head in heads:
-        table.add_column(head.lstrip("<"), justify="left" if head.startswith("<") else "right")
+        words = head.startswith("<")
+        table.add_column(head.lstrip("<"), justify="left" if words else "right", no_wrap=not words)
     return table
 
 
@@ -97,15 +101,53 @@ def _print_limits(console: "Console", limits: list[dict[str, Any]]) -> None:
         head = f"[bold]{row['place']}[/bold]: {row['quantity']}, "
         if row["value"] is None:
             told = "the value is not in the table"
+        elif row["withheld"]:
+            told = f"{row['value']:g} {unit}: [bold red]verdict withheld[/bold red], see CAUTION{_doses(row, ':')}"
         elif row["met_from_h"] is not None:
             told = f"{row['value']:g} {unit}: met from {row['met_from_h']:.1f} h after administration on"
         else:
             over = "exceeded" if row["exceeded"] else "not exceeded"
-            told = (
-                f"{row['value']:g} {unit}: {over} by the formula without excretion ({row['formula_mSv']:.2f} mSv); with "
-                f"this dose rate and retention {row['patient_mSv']:.2f} mSv"
-            )
-        console.print(f"{head}{told}; {row['meaning']}. {row['source']}{_checked(row)}", highlight=False)
+            told = f"{row['value']:g} {unit}: {over}{_doses(row)}"
+        meaning = "" if row["withheld"] else f"; {row['meaning']}"
+        console.print(f"{head}{told}{meaning}. {row['source']}{_checked(row)}", highlight=False)
+
+
+def _doses(row: dict[str, Any], stop: str = "") -> str:
+    """Doses to another person behind a verdict, after a stop; nothing of another quantity."""
+    if row["formula_mSv"] is None:
+        return ""
+    scaled = row["formula_measured_mSv"]
+    measured = "" if scaled is None else f", {scaled:.2f} mSv scaled by the measured dose rate"
+    return (
+        f"{stop} by the formula without excretion ({row['formula_mSv']:.2f} mSv by the activity{measured}); with this dose "
+        f"rate and retention {row['patient_mSv']:.2f} mSv"
+    )
+
+
+def _print_instructions(console: "Console", document: dict[str, Any]) -> None:
+    """What the patient is told, in the order of the patterns: that of importance in the shipped ones."""
+    rows = document["contacts"]
+    if not rows:
+        return
+    table = _table(
+        "Written instructions: apart from others after administration", ["<contact", "days", "again from"]
+    )
+    for row in rows:
+        upper = row["upper_95_h"]
+        resume = row["resume_h"] if upper is None else row["resume_upper_95_h"]
+        again = document["administered_at_h"] + resume
+        waits = row["delay_h"] > 0 or (upper or 0) > 0
+        table.add_row(
+            row["name"],
+            days(row["delay_h"] if upper is None else upper),
+            f"day {int(again // 24)}, {clock(again)}" if waits else "-",
+        )
+    console.print(table)
+    sure = any(row["upper_95_h"] is not None for row in rows)
+    who = (
+        "for 95 of 100 such patients" if sure else "for the dose rate and retention below; how surely is not known"
+    )
+    console.print(f"[dim]day 0 is the day of the administration; the days do {who}[/dim]")
 
 
 def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
@@ -113,21 +155,11 @@ def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
     if not rows:
         return
     many = document["treatments_per_year"]
-    title = f"Days to wait after administration; {many} treatment{'s' if many > 1 else ''} a year"
-    heads = [
-        "<contact",
-        "limit\nmSv",
-        "no wait\nmSv",
-        "wait\nd",
-        "median (95 %)\nd",
-        "95 of 100\nd",
-        "from then at",
-    ]
+    title = f"How the days come about; {many} treatment{'s' if many > 1 else ''} a year"
+    heads = ["<contact", "limit\nmSv", "no wait\nmSv", "wait\nd", "median (95 %)\nd", "95 of\n100, d"]
     table = _table(title, heads)
     for row in rows:
         upper = row["upper_95_h"]
-        resume = row["resume_h"] if upper is None else row["resume_upper_95_h"]
-        waits = row["delay_h"] > 0 or (upper or 0) > 0
         table.add_row(
             row["name"],
             f"{row['constraint_mSv']:.3g}",
@@ -137,14 +169,8 @@ def _print_contacts(console: "Console", document: dict[str, Any]) -> None:
             if upper is None
             else f"{days(row['median_h'])} ({' to '.join(days(t) for t in row['interval_95_h'])})",
             "-" if upper is None else days(upper),
-            f"day {int((document['administered_at_h'] + resume) // 24)}, {clock(document['administered_at_h'] + resume)}"
-            if waits
-            else "-",
         )
     console.print(table)
-    console.print(
-        "[dim]day 0 is the day of the administration; the last two columns do for 95 of 100 such patients[/dim]"
-    )
 
 
 def days(hours: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lutetia.therapy.protection.contact import ContactPattern, restriction
 from lutetia.therapy.protection.dose_rate import (
+    MEASURED,
     ExternalDoseRate,
     dose_rate_constant,
     published_constants,
@@ -16,9 +17,12 @@ from lutetia.therapy.protection.dose_rate import (
 from lutetia.therapy.protection.excretion import balance, elimination_statements, sewer_release
 from lutetia.therapy.protection.release import (
     Limit,
+    Plausibility,
     dose_to_others_of_patient_sv,
     dose_to_others_sv,
     occupancy_factor,
+    plausibility,
+    undiminished_sv_per_s,
 )
 from lutetia.therapy.protection.retention import Retention
 from lutetia.therapy.protection.uncertainty import DelaySpread, delay_spreads, dose_rate_band
@@ -96,8 +100,9 @@ def discharge_document(sheet: Sheet) -> dict[str, Any]:
     """The sheet as a JSON document; keys as in docs/reference/json.md."""
     rate, retention = sheet.dose_rate, sheet.dose_rate.retention
     contacts = _contacts(sheet)
+    doubt = plausibility(rate, nuclide=sheet.nuclide, activity_bq=sheet.activity_bq)
     document: dict[str, Any] = {
-        "caution": sheet.caution or None,
+        "caution": " ".join(text for text in (doubt.caution, sheet.caution) if text) or None,
         "nuclide": sheet.nuclide,
         "agent": sheet.agent or None,
         "activity_MBq": sheet.activity_bq * MBQ_PER_BQ,
@@ -107,12 +112,14 @@ def discharge_document(sheet: Sheet) -> dict[str, Any]:
         "retention": _retention(retention),
         "dose_rate": _dose_rate(sheet),
         "course": _course(sheet),
-        "limits": [_limit(sheet, limit) for limit in sheet.limits],
+        "limits": [_limit(sheet, limit, doubt) for limit in sheet.limits],
         "contacts": contacts,
         "elimination": _elimination(sheet),
         "sewer": _sewer(sheet),
         "waste": _waste(sheet),
-        "warnings": list(dict.fromkeys([*sheet.told, *retention.warnings, *rate.warnings])),
+        "warnings": list(
+            dict.fromkeys([*sheet.told, *retention.warnings, *rate.warnings, *filter(None, [doubt.warning])])
+        ),
         "note": NOTE,
     }
     if all(row["median_h"] is None for row in contacts) and contacts:
@@ -199,7 +206,7 @@ def _course(sheet: Sheet) -> list[dict[str, Any]]:
     return found
 
 
-def _limit(sheet: Sheet, limit: Limit) -> dict[str, Any]:
+def _limit(sheet: Sheet, limit: Limit, doubt: Plausibility) -> dict[str, Any]:
     document: dict[str, Any] = {
         "place": limit.place,
         "quantity": limit.quantity,
@@ -210,23 +217,31 @@ def _limit(sheet: Sheet, limit: Limit) -> dict[str, Any]:
         "verified": limit.verified,
         "met_from_h": None,
         "formula_mSv": None,
+        "formula_measured_mSv": None,
         "patient_mSv": None,
         "exceeded": None,
+        "withheld": bool(doubt.caution) and limit.value is not None,
     }
     if limit.value is None:
+        return document
+    if limit.quantity.startswith("dose to"):
+        document |= _doses_to_others(sheet)
+    if doubt.caution:
         return document
     if limit.quantity == "time after administration":
         document["met_from_h"] = limit.value
     elif limit.quantity == "dose rate at 1 m":
         document["met_from_h"] = sheet.dose_rate.below_at(limit.value * SV_PER_S_PER_USV_PER_H) * H_PER_S
     else:
-        document |= _doses_to_others(sheet)
         document["exceeded"] = document["formula_mSv"] > limit.value
     return document
 
 
-def _doses_to_others(sheet: Sheet) -> dict[str, float]:
-    """By the formula with the first published constant (else the computed one), and with this patient's dose rate."""
+def _doses_to_others(sheet: Sheet) -> dict[str, float | None]:
+    """By the formula with the first published constant (else the computed one), and with this patient's dose rate.
+
+    A measured dose rate also takes the place of constant times activity in the formula, which knows no excretion.
+    """
     occupancy, _, _ = occupancy_factor(sheet.half_life_s)
     constant = (*published_constants(sheet.nuclide), dose_rate_constant(sheet.nuclide))[0]
     formula = dose_to_others_sv(
@@ -236,7 +251,16 @@ def _doses_to_others(sheet: Sheet) -> dict[str, float]:
         occupancy=occupancy,
     )
     patient = dose_to_others_of_patient_sv(sheet.dose_rate, occupancy=occupancy)
-    return {"formula_mSv": formula * MSV_PER_SV, "patient_mSv": patient * MSV_PER_SV, "occupancy": occupancy}
+    measured = None
+    if sheet.dose_rate.source == MEASURED:
+        given = constant.value_sv_m2_per_bq_s * sheet.activity_bq
+        measured = formula * undiminished_sv_per_s(sheet.dose_rate) / given * MSV_PER_SV
+    return {
+        "formula_mSv": formula * MSV_PER_SV,
+        "formula_measured_mSv": measured,
+        "patient_mSv": patient * MSV_PER_SV,
+        "occupancy": occupancy,
+    }
 
 
 def _contacts(sheet: Sheet) -> list[dict[str, Any]]:

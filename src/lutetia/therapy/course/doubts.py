@@ -1,11 +1,13 @@
 """What in a course is allowed, but should be looked at."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from lutetia.therapy.course.exposure import is_dose_rate
-from lutetia.therapy.course.ledger import Course
-from lutetia.therapy.items import alike, item_of_words
-from lutetia.therapy.protocols import shipped_ids
+from lutetia.therapy.course.findings import Enrolment, Medication, Observation
+from lutetia.therapy.course.ledger import Course, Record
+from lutetia.therapy.items import alike, item_of_words, near_words
+from lutetia.therapy.protocols import shipped_ids, shipped_protocols
 from lutetia.units import MBQ_PER_BQ
 
 ACTIVITY_AGREES: Final = 0.05
@@ -14,27 +16,55 @@ ACTIVITY_AGREES: Final = 0.05
 
 def doubts_of(course: Course) -> tuple[str, ...]:
     """Warnings of a course: activities that were not measured, doses that do not fit, words that nothing knows."""
-    return (*_activities(course), *_doses(course), *_words(course), *_protocols(course))
+    return (
+        *_activities(course),
+        *_doses(course),
+        *_words((*course.medications, *course.observations)),
+        *_protocols(course.enrolments),
+    )
 
 
-def _protocols(course: Course) -> list[str]:
-    unknown = dict.fromkeys(one.protocol for one in course.enrolments if one.protocol not in shipped_ids())
-    return [
-        f"No shipped protocol {name!r}{alike(name, shipped_ids())}; one of your own is given with --protocol FILE to each "
-        "question."
-        for name in unknown
-    ]
+def doubts_of_change(before: Course, after: Course, added: Iterable[Record] = ()) -> tuple[str, ...]:
+    """Warnings that a change brought, or that are of the records it added: not those that were there before."""
+    added = tuple(added)
+    of_added = {*_words(added), *_protocols(added)}
+    known = set(doubts_of(before)) - of_added
+    return tuple(told for told in doubts_of(after) if told not in known)
 
 
-def _words(course: Course) -> list[str]:
+def _protocols(records: Iterable[Record]) -> list[str]:
+    """Protocols, or versions of them, that do not ship."""
+    versions = {protocol.id: protocol.version for protocol in shipped_protocols()}
+    told = []
+    for one in records:
+        if not isinstance(one, Enrolment):
+            continue
+        if one.protocol not in versions:
+            told.append(
+                f"No shipped protocol {one.protocol!r}{alike(one.protocol, shipped_ids())}; one of your own is given with "
+                "--protocol FILE to each question."
+            )
+        elif one.version and one.version != versions[one.protocol]:
+            told.append(
+                f"enrolment.version: {one.version!r} of {one.protocol} does not ship; questions are answered by the "
+                f"shipped version {versions[one.protocol]}."
+            )
+    return list(dict.fromkeys(told))
+
+
+def _words(records: Iterable[Record]) -> list[str]:
     """Words that no rule knows: a slip of the pen, or something rules do not look at."""
-    drugs = {one.drug_class for one in course.medications if one.drug_class}
-    names = {one.name for one in course.observations if not is_dose_rate(one.name)}
-    unknown = [
-        *sorted(name for name in drugs if item_of_words("medication", name) is None),
-        *sorted(name for name in names if item_of_words("observation", name) is None),
+    words = set()
+    for one in records:
+        if isinstance(one, Medication) and one.drug_class:
+            words.add(("medication", one.drug_class))
+        elif isinstance(one, Observation) and not is_dose_rate(one.name):
+            words.add(("observation", one.name))
+    return [
+        f"No rule looks at: {name}{near_words(kind, name)}"
+        for kind, name in sorted(words)
+        if item_of_words(kind, name) is None
     ]
-    return [f"No rule looks at: {', '.join(unknown)}."] if unknown else []
 
 
 def _activities(course: Course) -> list[str]:

@@ -25,6 +25,8 @@ CUTOFF_MEV: Final = 0.015
 """Photons below do not leave a vial or a patient; the convention of tabulated constants."""
 DISTANCE_EXPONENT: Final = 1.5
 """Dose rates near a person fall as the distance to this power (Cormack and Shearer 1998); 2 is that of a point."""
+MEASURED: Final = "measured"
+"""Source of a dose rate of this patient."""
 PER_CM2_AT_1_M: Final = 1 / (4 * math.pi * 1e4)
 
 _TABLES = {"ambient dose equivalent": "icrp_74.csv", "dose equivalent 1977": "ansi_ans_1977.csv"}
@@ -288,7 +290,7 @@ def dose_rate_from_measurement(
         retention=retention,
         start_sv_per_s=dose_rate_sv_per_s * distance_m**distance_exponent / left,
         relative_sd=relative_uncertainty,
-        source="measured",
+        source=MEASURED,
         verified=None,
         measured_at_s=time_s,
         warnings=tuple(told),

@@ -13,7 +13,7 @@ from lutetia.errors import FitError, InputError
 from lutetia.kinetics.curve import TimeActivityCurve
 from lutetia.kinetics.measured.curve_table import Row, read_rows
 from lutetia.kinetics.measured.excretion import WHOLE_BODY
-from lutetia.therapy.protection.dose_rate import ExternalDoseRate
+from lutetia.therapy.protection.dose_rate import MEASURED, ExternalDoseRate
 from lutetia.therapy.protection.retention import (
     BEYOND_ALL,
     Retention,
@@ -147,7 +147,7 @@ def _of_dose_rates(points: _Points, to_1_m: float) -> Measured:
             "higher than this sheet says."
         )
     rate = ExternalDoseRate(
-        retention=retention, start_sv_per_s=start, relative_sd=None, source="measured", verified=None
+        retention=retention, start_sv_per_s=start, relative_sd=None, source=MEASURED, verified=None
     )
     return Measured(retention=retention, dose_rate=rate, caution=why)
 

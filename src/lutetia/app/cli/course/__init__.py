@@ -136,6 +136,9 @@ def add(
     column: Annotated[
         list[str] | None, typer.Option("--column", help="Of a CSV: FIELD=HEADER, for each that differs.")
     ] = None,
+    other_subject: Annotated[
+        bool, typer.Option("--other-subject", help="Take doses whose dose.json names another subject.")
+    ] = False,
     if_version: IfVersion = None,
     store: Store = HERE,
     json: Json = False,
@@ -144,19 +147,22 @@ def add(
     with told_errors(as_json=json):
         from datetime import datetime
 
-        from lutetia.app.cli.course.files import check_in_course, records_of
+        from lutetia.app.cli.course.files import check_in_course, check_subjects, records_of
         from lutetia.app.cli.course.given import assignments
-        from lutetia.therapy.course.doubts import doubts_of
+        from lutetia.therapy.course.doubts import doubts_of_change
 
         with _store(store) as courses:
             before = courses.load(pseudonym)
             version = before.version if if_version is None else if_version
             given = records_of(what, assignments(words or ()), assignments(column or ()), pseudonym)
+            if not other_subject:
+                check_subjects(pseudonym, given)
             if version == before.version:
                 check_in_course(before.course, given, datetime.now())
             keys = courses.add(pseudonym, given.records, by=by, version=version)
             stored = courses.load(pseudonym)
-        document = _changed(pseudonym, stored.version, list(keys), [*given.remarks, *doubts_of(stored.course)])
+        doubts = doubts_of_change(before.course, stored.course, given.records)
+        document = _changed(pseudonym, stored.version, list(keys), [*given.remarks, *doubts])
         shown = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]} ({len(keys)} records)"
         _say(f"Added {shown}.", document, json=json)
 
@@ -175,15 +181,16 @@ def correct(
     """Correct a record; the old revision is kept."""
     with told_errors(as_json=json):
         from lutetia.app.cli.course.given import assignments, values_of
-        from lutetia.therapy.course.doubts import doubts_of
+        from lutetia.therapy.course.doubts import doubts_of_change
 
         with _store(store) as courses:
             version = _version(courses, pseudonym, if_version)
-            kind = courses.load(pseudonym).entry(key).kind
+            before = courses.load(pseudonym)
+            kind = before.entry(key).kind
             changes = values_of(kind, assignments(words))
             new_one = courses.correct(pseudonym, key, changes, by=by, reason=reason, version=version)
             stored = courses.load(pseudonym)
-        document = _changed(pseudonym, stored.version, [key], list(doubts_of(stored.course)))
+        document = _changed(pseudonym, stored.version, [key], list(doubts_of_change(before.course, stored.course)))
         _say(f"Corrected {key}; it is revision {new_one.revision}, the old one is kept.", document, json=json)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from lutetia.app.cli.course.given import compared, values_of
-from lutetia.app.store.documents import CLASSES, annotations_of, record_of
+from lutetia.app.store.documents import CLASSES, annotations_of, record_of, required_of
 from lutetia.errors import InputError, MissingDataError
 from lutetia.therapy.course import KINDS, Course, DoseRecord, Record
 from lutetia.therapy.documents import Document, read_document
@@ -86,6 +87,23 @@ def check_in_course(course: Course, given: Given, now: datetime) -> None:
         else:
             refused, error = middle, found
     raise InputError(f"{given.where(refused - 1, str(error))}{error}")
+
+
+def check_subjects(pseudonym: str, given: Given) -> None:
+    """Refuse doses whose document is of another subject than the course, without naming either.
+
+    Raises
+    ------
+    InputError
+        After file and line.
+    """
+    for number, record in enumerate(given.records):
+        if isinstance(record, DoseRecord) and record.document["subject"] != pseudonym:
+            message = (
+                "dose.subject: the doses are of another subject than the course; give those of its patient, or "
+                "--other-subject if it is the same one under another name."
+            )
+            raise InputError(f"{given.where(number, message)}{message}")
 
 
 def _refusal(course: Course, records: Sequence[Record], now: datetime) -> InputError | None:
@@ -192,7 +210,16 @@ def _places(
         if head not in heads:
             raise MissingDataError(f"{path.name}: no column for {name}; the columns are {', '.join(heads)}.")
     named = {name: columns.get(name, name) for name in hints if name not in given}
-    return {name: heads.index(head) for name, head in named.items() if head in heads}
+    found = {name: heads.index(head) for name, head in named.items() if head in heads}
+    missing = [name for name in required_of(CLASSES[kind]) if name not in found and name not in given]
+    if missing:
+        free = [head for head in heads if head and head not in named.values()]
+        example = shlex.quote(f"{missing[0]}={free[0] if free else 'HEADER'}")
+        raise InputError(
+            f"{path.name}: no column for {', '.join(missing)}; the columns are {', '.join(heads)}. Name each that is "
+            f"called otherwise, for example --column {example}."
+        )
+    return found
 
 
 def _one_patient(path: Path, lines: _Lines, pseudonym: str) -> None:

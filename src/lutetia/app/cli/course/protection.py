@@ -300,17 +300,14 @@ def _plain(given: "Administration", rate: "DoseRate") -> dict[str, Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from lutetia.app.cli.discharge_text import print_discharge
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     rates = [
         f"{one['uSv_h']:g} µSv/h at {one['distance_m']:g} m after {one['time_h']:.1f} h"
         for one in document["measurements"]
     ]
-    console.print(
+    about = (
         f"{document['pseudonym']}: cycle {document['cycle']} of {document['administered'][:16].replace('T', ' ')}; "
         f"measured: {', '.join(rates) or 'no dose rate'}"
     )
-    print_discharge(document)
+    print_discharge(document, about)

@@ -26,7 +26,7 @@ DRUG: Final = "#009E73"
 IMAGE: Final = "#7F4FA8"
 DECISION: Final = {"give": "#1b6e3c", "reduce": "#D55E00", "hold": "#D55E00", "omit": "#D55E00", "stop": "#a32020"}
 INCH: Final = {"bars": 1.0, "lane": 0.175, "panel": 0.88}
-LEFT, RIGHT, BELOW = 1.3, 0.28, 0.3
+LEFT, RIGHT, BELOW = 1.3, 0.28, 0.44
 """Room for the names of the lanes, the grades and the dates. [inch]"""
 ON_THE_AXIS: Final = ("administration", "lab", "event", "imaging", "decision")
 """Kinds of records that the axis must reach back to."""
