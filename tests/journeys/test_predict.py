@@ -333,3 +333,28 @@ def test_unknown_budget_leaves_the_probability_unknown(lutetia, lead):
     answer = lutetia(*asked(lead), "--kidney-limit", 23)[1]
     assert answer["limits"][0]["probability_exceeded"] is None
     assert any("may be one half" in text for text in answer["warnings"])
+
+
+def test_daughters_that_leave_lower_the_activity_as_alpha_has_it(lutetia, tmp_path):
+    """The kidneys' limit under 36 % of free 212Bi, against the doses of ``lutetia alpha`` from the same curve."""
+    table = tmp_path / "pb203.csv"
+    points = [(1, 20.0), (4, 18.0), (24, 12.0), (48, 7.0)]
+    table.write_text("region,time_h,activity_MBq,u_MBq\n" + "".join(f"kidneys,{t},{a},0.2\n" for t, a in points))
+    words = ("predict", "--from", str(table), "--imaging", "Pb-203", "--therapy", "Pb-212", "--sex", "female",
+             "--imaging-activity-MBq", "200", "--mass-g", "kidneys=290,5%", "--kidney-limit", "23", "--quiet",
+             "--calibration-u-percent", "3", "--model", "mono")  # fmt: skip
+    (_, stay, _), (_, leave, _) = lutetia(*words), lutetia(*words, "--leaving", "published")
+    assert any("a fraction may come free (--leaving published)" in text for text in stay["warnings"])
+    assert not any("Daughters are taken to stay" in text for text in leave["warnings"])
+    assert leave["assumption"].startswith("daughters of Pb-212 come free")
+    # the same curve carried over by hand: exp of the difference of decay, per MBq
+    carried = tmp_path / "pb212.csv"
+    slower = math.log(2) / 51.873 - math.log(2) / 10.64
+    rows = [(t, a / 200 * math.exp(slower * t), 0.001 * math.exp(slower * t)) for t, a in points]
+    carried.write_text("region,time_h,activity_MBq,u_MBq\n" + "".join(f"kidneys,{t},{a},{u}\n" for t, a, u in rows))
+    for document, more in ((stay, ()), (leave, ("--leaving", "published"))):
+        _, alpha, _ = lutetia("alpha", str(carried), "--nuclide", "Pb-212", "--sex", "female", "--mass", "kidneys=290,5%",
+                              "--model", "mono", *more)  # fmt: skip
+        assert document["regions"][0]["absorbed_dose_Gy_per_MBq"] == pytest.approx(
+            alpha["regions"][0]["absorbed_dose_Gy"], rel=2e-3
+        )

@@ -213,9 +213,13 @@ def print_cells(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from lutetia.physics.nuclides import nuclide
+
     console = Console()
     members = document["members"]
-    chain = "alone" if len(members) == 1 else "with " + ", ".join(list(members)[1:])
+    progeny = ", ".join(daughter.nuclide for daughter in nuclide(document["nuclide"]).progeny)
+    alone = f"alone, without {progeny} and what follows (--chain)" if progeny else "alone"
+    chain = alone if len(members) == 1 else "with " + ", ".join(list(members)[1:])
     console.print(
         f"[bold]{document['nuclide']}[/bold] {chain} in a cell of {document['cell_radius_um']:g} um radius, nucleus "
         f"{document['nucleus_radius_um']:g} um",

@@ -65,6 +65,13 @@ def predict(
     horizon_h: Annotated[
         float | None, typer.Option("--horizon-h", help="Decays after it do not count; 20 half-lives. [h]")
     ] = None,
+    redistribution: Annotated[
+        Path | None, typer.Option("--redistribution", help="YAML file of what daughters of the therapy do.")
+    ] = None,
+    leaving: Annotated[
+        Literal["published"] | None,
+        typer.Option("--leaving", help="published: shipped fractions that come free, then ICRP 137."),
+    ] = None,
     sex: Annotated[Literal["male", "female"] | None, typer.Option("--sex", help="Of the reference person.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
@@ -75,6 +82,7 @@ def predict(
         require_option(horizon_h, "--horizon-h", "h")
         from lutetia.app.case.reading import parse_percent
         from lutetia.app.cli.predict_text import prediction_document, print_prediction
+        from lutetia.app.workflow.chains import scenario_of
         from lutetia.app.workflow.prediction import Wanted
         from lutetia.app.workflow.prediction import predict as predicted
         from lutetia.app.workflow.prediction.limits import Weighting
@@ -87,6 +95,7 @@ def predict(
             weighting=Weighting(rbe=rbe, endpoint=rbe_endpoint, limits_weighted=limit_is == "rbe-weighted"),
             model=model, prior=prior == "population", population=population,
             horizon_s=None if horizon_h is None else horizon_h * S_PER_H, sex=sex,
+            scenario=scenario_of(therapy, file=redistribution, released=leaving),
         )  # fmt: skip
         with progress_bar(quiet=quiet or json) as progress:
             found = predicted(wanted, progress=progress)

@@ -4,7 +4,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from lutetia.app.report.chains import RADIATIONS, premises_sentence, rbe_keys
-from lutetia.kinetics.redistribution import EQUILIBRIUM
 from lutetia.units import BQ_PER_MBQ, H_PER_S, MBQ_PER_BQ
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def prediction_document(found: "Prediction", wanted: "Wanted") -> dict[str, Any]
         "regions": [_region(region, wanted.weighting) for region in found.regions.values()],
         "limits": [_limit(judged, found.regions[judged.margin.region], activity) for judged in answer.limits],
         "horizon_h": found.horizon_s * H_PER_S,
-        "assumption": EQUILIBRIUM.name,
+        "assumption": wanted.scenario.name,
         "warnings": list(found.warnings),
         "note": NOTE,
     }  # fmt: skip
@@ -145,13 +144,13 @@ def print_prediction(document: dict[str, Any]) -> None:
 
     console = Console()
     console.print(_sentence(document), highlight=False)
+    console.print(premises_sentence(document, _rbe(document)), highlight=False)
     console.print(_regions(Table(pad_edge=False, title_justify="left", box=SIMPLE_HEAD), document))
     for row in document["regions"]:
         for warning in row["warnings"]:
             console.print(f"[yellow]{row['region']}:[/yellow] {warning}", highlight=False)
     for warning in document["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
-    console.print(premises_sentence(document, _rbe(document)), highlight=False)
     console.print(f"[dim]{document['note']}[/dim]", soft_wrap=True)
 
 
@@ -202,8 +201,6 @@ def _regions(table: Any, document: dict[str, Any]) -> Any:
         "T½\nh",
         "TIA/A\nh",
         "after\nlast %",
-        "ratio",
-        "mass\ng",
         "absorbed\nmGy/MBq",
         "of it\nalpha %",
     ]
@@ -217,8 +214,7 @@ def _regions(table: Any, document: dict[str, Any]) -> Any:
             value_text(
                 row["time_integrated_activity_per_activity_h"], row["u_time_integrated_activity_per_activity_h"]
             ),
-            f"{100 * row['extrapolated_fraction']:.0f}", value_text(row["uptake_ratio"]["value"], None),
-            value_text(row["mass_g"], None),
+            f"{100 * row['extrapolated_fraction']:.0f}",
             value_text(_times(dose, 1e3), _times(row["u_absorbed_dose_Gy_per_MBq"], 1e3)),
             "-" if share is None else f"{share:.0f}", value_text(_times(row["rbe_weighted_Gy_per_MBq"], 1e3), None),
         )  # fmt: skip

@@ -7,7 +7,11 @@ one linear system; without a scenario every daughter decays where its parent did
 """
 
 from lutetia.kinetics.redistribution.activities import MemberActivities, MemberBalance, joined, member_activities
-from lutetia.kinetics.redistribution.published import icrp_redistribution, published_releases
+from lutetia.kinetics.redistribution.published import (
+    icrp_redistribution,
+    published_members,
+    published_releases,
+)
 from lutetia.kinetics.redistribution.scenario import (
     ALL_REGIONS,
     EQUILIBRIUM,
@@ -29,5 +33,6 @@ __all__ = [
     "icrp_redistribution",
     "joined",
     "member_activities",
+    "published_members",
     "published_releases",
 ]

@@ -65,6 +65,13 @@ def icrp_redistribution(leaving: Iterable[Leaving], *, name: str = "ICRP 137 sys
     )
 
 
+def published_members(parent: str) -> tuple[str, ...]:
+    """Daughters of a parent for which there is a fraction that comes free at birth."""
+    rows = _rows("daughter_release", "fractions.csv")
+    found = (row["member"] for row in rows if row["parent"] == parent)
+    return tuple(dict.fromkeys(found))
+
+
 def published_releases(parent: str, setting: str) -> tuple[Leaving, ...]:
     """Fractions of daughters that come free at birth, of every region, as published.
 

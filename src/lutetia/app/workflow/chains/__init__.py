@@ -157,8 +157,9 @@ def scenario_of(parent: str, *, file: Path | None, released: str | None) -> Redi
         return EQUILIBRIUM
     name = nuclide(parent).name
     setting = "DOTA" if name == "Pb-212" else "recoil"
+    said = f"as published for {setting}" if setting == "DOTA" else "all that recoil can free, an upper limit"
     return icrp_redistribution(
-        published_releases(name, setting), name=f"daughters of {name} free as published ({setting}), then ICRP 137"
+        published_releases(name, setting), name=f"daughters of {name} come free, {said}, then ICRP 137"
     )
 
 

@@ -21,6 +21,7 @@ from lutetia.kinetics.pairs.uptake import Pair, UptakeRatio, pair_of, uptake_rat
 from lutetia.kinetics.population.files import read_population
 from lutetia.kinetics.population.model import PopulationModel, kind_of_region
 from lutetia.kinetics.population.shipped import shipped_population
+from lutetia.kinetics.redistribution import EQUILIBRIUM, Redistribution, published_members
 from lutetia.physics.anatomy import Sex
 from lutetia.physics.nuclides import decays_of_chain, nuclide
 from lutetia.therapy.activity.course import organ_of
@@ -48,6 +49,7 @@ class Wanted:
     population : file of a cohort's kinetics, None for none
     horizon_s : None for twenty half-lives of the therapy. [s]
     sex : of the reference person, None to take the male with a warning
+    scenario : what daughters of the therapy do
     """
 
     source: Path
@@ -64,6 +66,7 @@ class Wanted:
     population: Path | None = None
     horizon_s: float | None = None
     sex: Sex | None = None
+    scenario: Redistribution = EQUILIBRIUM
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -99,9 +102,10 @@ def predict(wanted: Wanted, *, progress: Progress = lambda _text, _share: None) 
     horizon_s = USUAL_HALF_LIVES * therapy.half_life_s if wanted.horizon_s is None else wanted.horizon_s
     curves, told = _curves(wanted, pair, study, horizon_s, {rows[0].region for rows in limits})
     doses, more = chain_doses(
-        {name: curve.time_integrated_activity_s for name, curve in curves.items()}, therapy=therapy.name,
-        horizon_s=horizon_s, kinds=study.kinds, masses=study.masses, sex=wanted.sex or "male",
+        curves, therapy=therapy.name, horizon_s=horizon_s, kinds=study.kinds, masses=study.masses,
+        sex=wanted.sex or "male", scenario=wanted.scenario,
     )  # fmt: skip
+    told = [*_stay(wanted, therapy.name), *told]
     if wanted.sex is None:
         told.append("The reference person is the male adult (--sex): it decides on photons between organs.")
     regions = {
@@ -119,6 +123,17 @@ def predict(wanted: Wanted, *, progress: Progress = lambda _text, _share: None) 
         pair=pair, study=study, members=decays_of_chain(therapy.name, horizon_s), horizon_s=horizon_s, regions=regions,
         answer=answer, warnings=tuple(dict.fromkeys((*study.warnings, *told, *more, *answer.warnings))),
     )  # fmt: skip
+
+
+def _stay(wanted: Wanted, therapy: str) -> list[str]:
+    """That daughters are taken to stay where a published fraction of them leaves."""
+    known = published_members(therapy)
+    if wanted.scenario is not EQUILIBRIUM or not known:
+        return []
+    return [
+        f"Daughters are taken to stay, but of {' and '.join(known)} a fraction may come free (--leaving published): "
+        "kidneys may get more, and lesions less, than this says."
+    ]
 
 
 def _curves(

@@ -1,5 +1,6 @@
 """Absorbed dose per administered activity of a therapeutic nuclide and its daughters, by radiation."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,10 +11,14 @@ from lutetia.dose.chains import (
     RadiationDose,
     RbeWeightedDose,
     chain_absorbed_doses,
+    contributions,
     equilibrium_contributions,
     rbe_weighted,
 )
+from lutetia.kinetics.pairs.prediction import PredictedCurve
+from lutetia.kinetics.redistribution import EQUILIBRIUM, Redistribution
 from lutetia.physics.anatomy import Sex
+from lutetia.physics.chains import chain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,32 +38,56 @@ class RegionDose:
         return rbe_weighted(self.dose, rbe=rbe, endpoint=endpoint)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Followed:
+    """The parent's curve per administered activity, as terms that end at the predicted decays."""
+
+    region: str
+    exponentials: tuple[tuple[float, float], ...]
+
+
+def _followed(curve: PredictedCurve, horizon_s: float) -> _Followed:
+    terms = curve.fit.exponentials
+    # the mean of several models has another integral than the terms of the best
+    scale = curve.time_integrated_activity_s / math.fsum(
+        a / rate * -math.expm1(-rate * horizon_s) for a, rate in terms
+    )
+    return _Followed(region=curve.region, exponentials=tuple((a * scale, rate) for a, rate in terms))
+
+
 def chain_doses(
-    time_integrated_activity_s: Mapping[str, float],
+    curves: Mapping[str, PredictedCurve],
     *,
     therapy: str,
     horizon_s: float,
     kinds: Mapping[str, str],
     masses: Mapping[str, Mass],
     sex: Sex,
+    scenario: Redistribution = EQUILIBRIUM,
 ) -> tuple[dict[str, RegionDose], tuple[str, ...]]:
-    r"""Dose per administered activity of each region, daughters decaying where the parent does.
+    r"""Dose per administered activity of each region, daughters decaying where the parent does or leaving.
 
     :math:`D_T = \sum_m n_m \sum_S \tilde a_S\, S_m(T \leftarrow S)` over the members m of the chain with
     :math:`n_m` decays per decay of the parent within the horizon; see ``lutetia.dose.chains``.
 
     Parameters
     ----------
-    time_integrated_activity_s : region -> decays of the parent within the horizon per administered activity. [s]
+    curves : region -> curve of the parent, per administered activity
     therapy : parent nuclide
     horizon_s : as of the time-integrated activities. [s]
     kinds, masses : region -> kind, mass; an organ without a mass gets the reference person's
+    scenario : what daughters do
 
     Returns
     -------
     Region -> dose, without those that have neither a mass nor a reference; and what has to be told.
     """
-    parts = equilibrium_contributions(therapy, time_integrated_activity_s, horizon_s=horizon_s)
+    if scenario is EQUILIBRIUM:
+        decays = {name: curve.time_integrated_activity_s for name, curve in curves.items()}
+        parts = equilibrium_contributions(therapy, decays, horizon_s=horizon_s)
+    else:
+        followed = [_followed(curve, horizon_s) for curve in curves.values()]
+        parts = contributions(chain(therapy), followed, horizon_s=horizon_s, scenario=scenario)
     lesions = frozenset(name for name, kind in kinds.items() if kind == "lesion")
     found, told = chain_absorbed_doses(parts, body=Body(sex=sex, masses=masses, lesions=lesions))
     doses = {
