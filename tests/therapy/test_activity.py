@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -200,6 +200,7 @@ def test_bed_of_what_was_given_and_will_be():
     so_far=st.floats(0.1, 20), k=st.floats(0.2, 1.0), u=st.floats(0.02, 0.3), more=st.floats(0.0, 0.2),
     past=st.floats(0.01, 0.25), p=st.sampled_from([0.01, 0.05, 0.1]), bed=st.booleans(),
 )  # fmt: skip
+@example(so_far=13.28125, k=1.0, u=0.125, more=0.0625, past=0.2265625, p=0.01, bed=True)
 def test_more_uncertainty_or_a_lower_limit_never_allows_more(so_far, k, u, more, past, p, bed):
     names = ("kidney-BED-27Gy", "kidney-BED-28Gy") if bed else ("kidney-23Gy", "kidney-24Gy")
 

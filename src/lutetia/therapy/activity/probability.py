@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,10 @@ class Spread:
         return max(-1.0, min(1.0, math.log(product) / both))
 
 
+_LEVELS: Final = (1e-9, 0.5, 1 - 1e-9)
+"""Of the conditional probability: foot, middle and top of its rise, between which it is smooth."""
+
+
 def probability_exceeded(
     *, limit: float, given: float, upcoming: float, spread: Spread, dose_of: Callable[[Array], Array] | None = None
 ) -> float:
@@ -89,16 +94,16 @@ def probability_exceeded(
         left = np.maximum(limit - given * np.exp(narrow * x), 0.0)
         return _beyond(inverse(left), upcoming, rho * wide * x, wide * math.sqrt(1 - rho**2))
 
-    steps = sorted({-_REACH, _crossing(conditional, edge), edge})
+    steps = sorted({-_REACH, *(_crossing(conditional, edge, level) for level in _LEVELS), edge})
     parts = [_expected(conditional, low, high) for low, high in pairwise(steps)]
     return float(min(ndtr(-edge) + sum(parts), 1.0))
 
 
-def _crossing(conditional: Callable[[Array], Array], edge: float) -> float:
-    """Where the conditional probability passes one half; it may do so in a step, at which the integral is split."""
+def _crossing(conditional: Callable[[Array], Array], edge: float, level: float) -> float:
+    """Where the conditional probability passes a level; it may rise in a step, around which the integral is split."""
 
     def excess(x: float) -> float:
-        return float(conditional(np.array([x]))[0]) - 0.5
+        return float(conditional(np.array([x]))[0]) - level
 
     if excess(-_REACH) >= 0:
         return -_REACH
