@@ -12,6 +12,7 @@ S_PER_H: Final = 3600.0
 H_PER_S: Final = 1.0 / S_PER_H
 S_PER_DAY: Final = 86400.0
 DAY_PER_S: Final = 1.0 / S_PER_DAY
+DAYS_PER_YEAR: Final = 365.25
 BQ_PER_MBQ: Final = 1.0e6
 BQ_PER_KBQ: Final = 1.0e3
 KBQ_PER_BQ: Final = 1.0e-3

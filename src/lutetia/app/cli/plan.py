@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lutetia.app.cli import plan_options as options
 from lutetia.app.cli.console import print_json, told_errors
 from lutetia.app.cli.figures import draw, require_new
-from lutetia.app.cli.numbers import require_option
 from lutetia.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,38 +45,25 @@ def plan(
     dose_u_percent: Annotated[
         float | None, typer.Option("--dose-u-percent", min=0.0, help="Standard uncertainty of them, shared by all.")
     ] = None,
-    gy_per_gbq: Annotated[
-        list[str] | None, typer.Option("--Gy-per-GBq", help="Predicted dose per activity: kidney=0.64.")
-    ] = None,
-    u_percent: Annotated[
-        float | None, typer.Option("--u-percent", min=0.0, help="Standard uncertainty of the predicted dose.")
-    ] = None,
-    scans: Annotated[int, typer.Option("--scans", min=1, help="Per cycle: 3 or more, 13 %; fewer, 19 %.")] = 1,
-    half_life_h: Annotated[
-        list[str] | None, typer.Option("--half-life-h", help="Effective, for a BED: kidney=50.")
-    ] = None,
+    gy_per_gbq: options.GyPerGBq = None,
+    u_percent: options.UPercent = None,
+    scans: options.Scans = 1,
+    half_life_h: options.HalfLifeH = None,
     cycle: Annotated[
         int | None, typer.Option("--cycle", min=1, help="Number of the next; after those given.")
     ] = None,
-    target_gy: Annotated[
-        float | None,
-        typer.Option("--target-Gy", help="Kidney dose of the next cycle, for p-prrt, danish, forward."),
-    ] = None,
-    reduce_percent: Annotated[
-        float, typer.Option("--reduce-percent", min=0.0, max=99.0, help="For impairment, with p-prrt: 25 to 50.")
-    ] = 0.0,
+    target_gy: options.TargetGy = None,
+    reduce_percent: options.ReducePercent = 0.0,
     prior: Annotated[
         str | None, typer.Option("--prior", help="sood2026: dose of the population where there is no cycle.")
     ] = None,
     clearance: Annotated[
         float | None, typer.Option("--clearance-mL-min", help="Creatinine clearance, for the prior.")
     ] = None,
-    linear: Annotated[bool, typer.Option("--linear", help="The prior in proportion to the activity.")] = False,
+    linear: options.Linear = False,
     agent: Annotated[str | None, typer.Option("--agent", help="Of the next cycle; that of the last.")] = None,
     mass_kg: Annotated[float | None, typer.Option("--mass-kg", help="For protocols per kg.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="What each limit allows: .png, .pdf or .svg; must not exist.")
-    ] = None,
+    plot: options.Plot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """Activity of the next cycle by a strategy, the largest that limits of organ dose allow. Research use only."""
@@ -87,12 +74,7 @@ def plan(
     with told_errors(as_json=json):
         if plot is not None:
             require_new(plot)
-        for value, option, unit in (
-            (target_gy, "--target-Gy", "Gy"), (mass_kg, "--mass-kg", "kg"), (clearance, "--clearance-mL-min", "mL/min"),
-        ):  # fmt: skip
-            require_option(value, option, unit, most=1e4)
-        if prior not in (None, "sood2026"):
-            raise InputError(f"--prior {prior!r}: expected sood2026.")
+        options.require_possible(target_gy=target_gy, mass_kg=mass_kg, clearance_ml_per_min=clearance, prior=prior)
         if (prior is None) != (clearance is None):
             raise InputError("--prior and --clearance-mL-min go together; give both or none.")
         asked = Asked(

@@ -110,7 +110,25 @@ def cycles_within(limit_gy: float, *, dose_per_cycle_gy: float, protraction: Pro
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Margin:
+class _OfRegion:
+    """A limit, with all rows of the table that have its number, of one region of its organ."""
+
+    limits: tuple[DoseLimit, ...]
+    region: str
+
+    @property
+    def limit(self) -> DoseLimit:
+        """The limit, by its first source."""
+        return self.limits[0]
+
+    @property
+    def decides(self) -> bool:
+        """Whether this limit may change what is given."""
+        return self.limit.region != ONLY_WARNS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Margin(_OfRegion):
     """One limit of one region before the next cycle.
 
     Attributes
@@ -123,23 +141,11 @@ class Margin:
     protraction : of the next cycle, None for limits of absorbed dose
     """
 
-    limits: tuple[DoseLimit, ...]
-    region: str
     so_far_gy: float
     u_so_far_gy: float | None
     prediction: Prediction
     spread: Spread | None
     protraction: Protraction | None = None
-
-    @property
-    def limit(self) -> DoseLimit:
-        """The limit, by its first source."""
-        return self.limits[0]
-
-    @property
-    def decides(self) -> bool:
-        """Whether this limit may change what is given."""
-        return self.limit.region != ONLY_WARNS
 
     @property
     def _dose_of(self) -> Callable[[Array], Array] | None:
@@ -187,23 +193,11 @@ class Margin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unjudged:
+class Unjudged(_OfRegion):
     """A limit of a region that cannot be judged: why, and the least that was given so far. [Gy]"""
 
-    limits: tuple[DoseLimit, ...]
-    region: str
     why: str
     at_least_gy: float
-
-    @property
-    def limit(self) -> DoseLimit:
-        """The limit, by its first source."""
-        return self.limits[0]
-
-    @property
-    def decides(self) -> bool:
-        """Whether this limit could have changed what is given."""
-        return self.limit.region != ONLY_WARNS
 
     @property
     def passed(self) -> bool:

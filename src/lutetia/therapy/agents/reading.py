@@ -24,12 +24,9 @@ from lutetia.therapy.agents.model import (
 from lutetia.therapy.agents.regimens import own_protocol, protocol_with_id
 from lutetia.therapy.documents import Document, Place, at
 from lutetia.therapy.protocols.model import Origin
-from lutetia.therapy.protocols.schema import Schema, faults
+from lutetia.therapy.protocols.schema import Schema, check_document
 from lutetia.therapy.rules.conditions import Span
 from lutetia.units import BQ_PER_MBQ, S_PER_H
-
-MOST_FAULTS = 8
-"""How many faults one refusal tells."""
 
 T = TypeVar("T")
 
@@ -54,11 +51,7 @@ def agent_of(document: Document, others: Callable[[str], Agent]) -> Agent:
     ProtocolError
         The document departs from the schema, or says something that cannot be; all places with line and field.
     """
-    schema = agent_schema()
-    found = [document.told(fault.place, fault.message) for fault in faults(document.content, schema, root=schema)]
-    if found:
-        more = f"\nand {len(found) - MOST_FAULTS} more." if len(found) > MOST_FAULTS else ""
-        raise document.error("\n".join(found[:MOST_FAULTS]) + more)
+    check_document(document, agent_schema())
     return _Reader(document, others).agent()
 
 

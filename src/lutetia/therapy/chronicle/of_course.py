@@ -12,13 +12,13 @@ from lutetia.response.renal.equations import Sex, creatinine_clearance_cockcroft
 from lutetia.therapy.chronicle.findings import Findings, reversed_comparator
 from lutetia.therapy.chronicle.model import Chronicle, Given, Measured, Timed, check_chronicle
 from lutetia.therapy.course import Course, Event, Lab, Patient, net_administered_activity_bq
-from lutetia.therapy.course.findings import test_key
+from lutetia.therapy.course.findings import result_of, test_key
 from lutetia.therapy.facts import Fact, Facts, day, moment
 from lutetia.therapy.imaging_scores import krenning_score
 from lutetia.therapy.items import in_reference_unit, item_of_words, rounded
+from lutetia.units import DAYS_PER_YEAR
 
 OTHER_TOXICITY: Final = "grade_other_non_haematological"
-DAYS_PER_YEAR: Final = 365.25
 A_DAY: Final = timedelta(days=1)
 
 
@@ -199,7 +199,7 @@ def _labs(course: Course, found: _Gathered) -> Iterator[Measured]:
             found.told.append(f"No rule knows the laboratory test of {one.time:%Y-%m-%d %H:%M}: {one.test}.")
             continue
         other = seen.setdefault((test_key(one.test), one.time), one)
-        if (_result(other), other.comparator) != (_result(one), one.comparator):
+        if (result_of(other), other.comparator) != (result_of(one), one.comparator):
             raise InputError(
                 f"lab.value: {test_key(one.test)} of {one.time:%Y-%m-%d %H:%M} has two values by different methods, and "
                 "rules take one; withdraw the other, or correct its time."
@@ -209,18 +209,7 @@ def _labs(course: Course, found: _Gathered) -> Iterator[Measured]:
         if one.comparator:
             told = f"{one.test} of {one.time:%Y-%m-%d} is given as {one.comparator} {one.value:g} {one.unit}"
             found.told.append(f"{told}; a rule that this does not decide is not known.")
-        yield Measured(date=one.time, result=_result(one), comparator=one.comparator)
-
-
-def _result(lab: Lab) -> LabResult:
-    return LabResult(
-        test=lab.test,
-        time=lab.time,
-        value=lab.value,
-        unit=lab.unit,
-        lower_limit=lab.lower_limit,
-        upper_limit=lab.upper_limit,
-    )
+        yield Measured(date=one.time, result=result_of(one), comparator=one.comparator)
 
 
 def _clearances(labs: Sequence[Measured], patient: Patient, born: date | None, found: _Gathered) -> None:

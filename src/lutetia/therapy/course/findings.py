@@ -220,6 +220,18 @@ def _test_unit(lab: Lab, test: LabTest) -> str:
         Fields(lab, "lab").refuse("unit", f"unknown unit of {test.name}; expected one of {expected}.")
 
 
+def result_of(lab: Lab) -> LabResult:
+    """The value as a result of a test of the table, without its comparator; raises as ``LabResult``."""
+    return LabResult(
+        test=lab.test,
+        time=lab.time,
+        value=lab.value,
+        unit=lab.unit,
+        lower_limit=lab.lower_limit,
+        upper_limit=lab.upper_limit,
+    )
+
+
 def _check_against_table(lab: Lab) -> None:
     """Refuse a unit or a number that a test of the table cannot have; other tests are taken as they are."""
     test = _table_test(lab.test)
@@ -227,10 +239,7 @@ def _check_against_table(lab: Lab) -> None:
         return
     _test_unit(lab, test)
     try:
-        LabResult(
-            test=lab.test, time=lab.time, value=lab.value, unit=lab.unit,
-            lower_limit=lab.lower_limit, upper_limit=lab.upper_limit,
-        )  # fmt: skip
+        result_of(lab)
     except InputError as error:
         Fields(lab, "lab").refuse("value", str(error))
 

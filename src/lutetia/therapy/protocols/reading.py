@@ -22,13 +22,11 @@ from lutetia.therapy.protocols.model import (
     TailoredCycle,
     Washout,
 )
-from lutetia.therapy.protocols.schema import faults, protocol_schema
+from lutetia.therapy.protocols.schema import check_document, protocol_schema
 from lutetia.therapy.rules.conditions import Condition, Span
 from lutetia.therapy.rules.parse import parse_condition, parse_span
 from lutetia.units import BQ_PER_MBQ, S_PER_MIN
 
-MOST_FAULTS = 8
-"""How many faults one refusal tells."""
 DAYS_PER_WEEK = 7
 
 T = TypeVar("T")
@@ -42,11 +40,7 @@ def protocol_of(document: Document) -> Protocol:
     ProtocolError
         The document departs from the schema, or says something that cannot be; all places with line and field.
     """
-    schema = protocol_schema()
-    found = [document.told(fault.place, fault.message) for fault in faults(document.content, schema, root=schema)]
-    if found:
-        more = f"\nand {len(found) - MOST_FAULTS} more." if len(found) > MOST_FAULTS else ""
-        raise document.error("\n".join(found[:MOST_FAULTS]) + more)
+    check_document(document, protocol_schema())
     return _Reader(document).protocol()
 
 

@@ -10,7 +10,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
-from lutetia.therapy.documents import Place
+from lutetia.therapy.documents import Document, Place
+
+MOST_FAULTS: Final = 8
+"""How many faults one refusal tells."""
 
 
 class Fault(NamedTuple):
@@ -67,6 +70,20 @@ def faults(value: object, schema: Schema, *, root: Schema, place: Place = ()) ->
     for word in schema:
         if word not in _SILENT and word != "type":
             yield from _WORDS[word](value, schema, root, place)
+
+
+def check_document(document: Document, schema: Schema) -> None:
+    """Refuse a document that departs from a schema.
+
+    Raises
+    ------
+    LutetiaError
+        Of the document's own kind; the first places with line and field, and how many more there are.
+    """
+    found = [document.told(fault.place, fault.message) for fault in faults(document.content, schema, root=schema)]
+    if found:
+        more = f"\nand {len(found) - MOST_FAULTS} more." if len(found) > MOST_FAULTS else ""
+        raise document.error("\n".join(found[:MOST_FAULTS]) + more)
 
 
 def _short(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lutetia.app.cli import plan_options as options
 from lutetia.app.cli.console import print_json, told_errors
 from lutetia.app.cli.course.questions import HERE, AsOf, ByProtocol, Json, Pseudonym, Store
 from lutetia.errors import InputError
@@ -31,34 +32,21 @@ def plan(
     probability: Annotated[
         str | None, typer.Option("--probability", help="With which a limit may be passed.")
     ] = None,
-    gy_per_gbq: Annotated[
-        list[str] | None, typer.Option("--Gy-per-GBq", help="Predicted dose per activity: kidney=0.64.")
-    ] = None,
-    u_percent: Annotated[
-        float | None, typer.Option("--u-percent", min=0.0, help="Standard uncertainty of the predicted dose.")
-    ] = None,
-    scans: Annotated[int, typer.Option("--scans", min=1, help="Per cycle: 3 or more, 13 %; fewer, 19 %.")] = 1,
-    half_life_h: Annotated[
-        list[str] | None, typer.Option("--half-life-h", help="Effective, for a BED: kidney=50.")
-    ] = None,
-    target_gy: Annotated[
-        float | None,
-        typer.Option("--target-Gy", help="Kidney dose of the next cycle, for p-prrt, danish, forward."),
-    ] = None,
-    reduce_percent: Annotated[
-        float, typer.Option("--reduce-percent", min=0.0, max=99.0, help="For impairment, with p-prrt: 25 to 50.")
-    ] = 0.0,
+    gy_per_gbq: options.GyPerGBq = None,
+    u_percent: options.UPercent = None,
+    scans: options.Scans = 1,
+    half_life_h: options.HalfLifeH = None,
+    target_gy: options.TargetGy = None,
+    reduce_percent: options.ReducePercent = 0.0,
     prior: Annotated[
         str | None, typer.Option("--prior", help="sood2026: the population's dose, by the stored clearance.")
     ] = None,
     clearance: Annotated[
         float | None, typer.Option("--clearance-mL-min", help="In place of the stored clearance.")
     ] = None,
-    linear: Annotated[bool, typer.Option("--linear", help="The prior in proportion to the activity.")] = False,
+    linear: options.Linear = False,
     mass_kg: Annotated[float | None, typer.Option("--mass-kg", help="In place of the stored weight.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="What each limit allows: .png, .pdf or .svg; must not exist.")
-    ] = None,
+    plot: options.Plot = None,
     record: Annotated[bool, typer.Option("--record", help="Keep the answer as a decision.")] = False,
     by: Annotated[str | None, typer.Option("--by", envvar="LUTETIA_BY", help="Who decides, with --record.")] = None,
     question: Annotated[str | None, typer.Option("--question", help="Of the decision, with --record.")] = None,
@@ -103,15 +91,10 @@ def _percent(text: str | None) -> float | None:
 
 
 def _require_possible(wanted: "Wanted", prior: str | None, *, question: str | None, record: bool) -> None:
-    from lutetia.app.cli.numbers import require_option
-
-    for value, option, unit in (
-        (wanted.target_gy, "--target-Gy", "Gy"), (wanted.mass_kg, "--mass-kg", "kg"),
-        (wanted.clearance_ml_per_min, "--clearance-mL-min", "mL/min"),
-    ):  # fmt: skip
-        require_option(value, option, unit, most=1e4)
-    if prior not in (None, "sood2026"):
-        raise InputError(f"--prior {prior!r}: expected sood2026.")
+    options.require_possible(
+        target_gy=wanted.target_gy, mass_kg=wanted.mass_kg, clearance_ml_per_min=wanted.clearance_ml_per_min,
+        prior=prior,
+    )  # fmt: skip
     if wanted.clearance_ml_per_min is not None and prior is None:
         raise InputError("--clearance-mL-min is for --prior sood2026; give both.")
     if question is not None and not record:

@@ -1,7 +1,7 @@
 """The command ``course report``: everything that is known of a course in one PDF or HTML file."""
 
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +20,8 @@ from lutetia.app.cli.course.questions import (
 )
 
 if TYPE_CHECKING:
-    from lutetia.app.cli.course.asked import Asked
+    from lutetia.app.cli.course.asked import Asked, Loaded
     from lutetia.app.report.course import CourseContent
-    from lutetia.app.store.courses import StoredCourse
 
 NO_PROTOCOL = "The course follows no protocol: no grades, no rules, no dates; add an enrolment or give --protocol."
 
@@ -91,37 +90,28 @@ def gathered(
     place: str, pseudonym: str, *, protocol: str | None, as_of: str | None, now: datetime
 ) -> "CourseContent":
     """All that the report is made of; a course that follows no protocol has no answers of rules."""
-    from lutetia.app.cli.course.asked import asked
-    from lutetia.app.cli.course.given import moment_of_text
-    from lutetia.app.store.courses import CourseStore
-    from lutetia.app.store.place import Place
+    from lutetia.app.cli.course.asked import asked_of, loaded
 
-    opened = Place(place)
-    try:
-        stored = CourseStore(opened).load(pseudonym)
-    finally:
-        opened.close()
-    when = now.date() if as_of is None else moment_of_text(as_of, "--as-of")
-    if protocol is None and not stored.course.as_of(when).enrolments:
-        return _without_protocol(stored, when, now)
-    return content_of(asked(place, pseudonym, protocol=protocol, as_of=when.isoformat()), now=now)
+    found = loaded(place, pseudonym, as_of=now.date().isoformat() if as_of is None else as_of)
+    if protocol is None and not found.course.enrolments:
+        return _without_protocol(found, now)
+    return content_of(asked_of(found, protocol), now=now)
 
 
-def _without_protocol(stored: "StoredCourse", when: date, now: datetime) -> "CourseContent":
+def _without_protocol(found: "Loaded", now: datetime) -> "CourseContent":
     from lutetia.app.report.course import CourseContent
     from lutetia.therapy.chronicle import view_of
     from lutetia.therapy.course.doubts import doubts_of
 
-    course = stored.course.as_of(when)
-    view = view_of(course, when)
+    view = view_of(found.course, found.as_of)
     return CourseContent(
-        course=course,
-        as_of=when,
+        course=found.course,
+        as_of=found.as_of,
         made_at=now,
-        version=stored.version,
-        audit_hash=stored.audit[-1].hash,
+        version=found.stored.version,
+        audit_hash=found.stored.audit[-1].hash,
         chronicle=view.chronicle,
-        warnings=tuple(dict.fromkeys((NO_PROTOCOL, *doubts_of(course), *view.warnings))),
+        warnings=tuple(dict.fromkeys((NO_PROTOCOL, *doubts_of(found.course), *view.warnings))),
     )
 
 

@@ -24,8 +24,8 @@ from lutetia.response.laboratory.result import in_unit
 from lutetia.response.renal.equations import filtration_rate_inker2021
 from lutetia.response.renal.slope import FunctionSlope, function_slope
 from lutetia.therapy.facts import birth_date, day, moment
+from lutetia.units import DAYS_PER_YEAR
 
-DAYS_PER_YEAR: Final = 365.25
 LEAST_POINTS: Final = 3
 """A line through two points has no interval."""
 INKER: Final = "Inker 2021, N Engl J Med 385:1737 (doi:10.1056/NEJMoa2102953)"
